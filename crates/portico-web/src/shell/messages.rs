@@ -1,0 +1,108 @@
+//! Everything the shell says, in one place. English is the source; another language is another table.
+
+/// Sentences and words of the shell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages {
+    pub(crate) language: &'static str,
+    pub(crate) skip: &'static str,
+    pub(crate) portal: &'static str,
+    pub(crate) main_navigation: &'static str,
+    pub(crate) breadcrumb: &'static str,
+    pub(crate) navigation: &'static str,
+    pub(crate) installed: &'static str,
+    pub(crate) documentation: &'static str,
+    pub(crate) administration: &'static str,
+    pub(crate) opens_elsewhere: &'static str,
+    pub(crate) shortcuts: &'static str,
+    pub(crate) sign_in: &'static str,
+    pub(crate) sign_out: &'static str,
+    pub(crate) offline: &'static str,
+    pub(crate) activity: &'static str,
+    pub(crate) theme_system: &'static str,
+    pub(crate) notifications: &'static str,
+    pub(crate) page_of: &'static str,
+    pub(crate) go_to: &'static str,
+    pub(crate) go_to_start: &'static str,
+    pub(crate) try_again: &'static str,
+    pub(crate) request: &'static str,
+    pub(crate) copy_details: &'static str,
+    pub(crate) not_found: (&'static str, &'static str),
+    pub(crate) removed: (&'static str, &'static str, &'static str),
+    pub(crate) off: (&'static str, &'static str, &'static str),
+    pub(crate) not_ready: (&'static str, &'static str, &'static str),
+    pub(crate) forbidden: (&'static str, &'static str, &'static str),
+    pub(crate) forbidden_signed_out: &'static str,
+    pub(crate) failed: (&'static str, &'static str),
+    pub(crate) failed_of: &'static str,
+    pub(crate) too_slow: &'static str,
+    pub(crate) failed_next: &'static str,
+    pub(crate) sign_in_title: &'static str,
+    pub(crate) sign_in_how: &'static str,
+    pub(crate) sign_in_label: &'static str,
+    pub(crate) sign_in_lost: &'static str,
+}
+
+/// English. `{}` stands for the name in question.
+pub(crate) const ENGLISH: Messages = Messages {
+    language: "en",
+    skip: "Skip to content",
+    portal: "Portal",
+    main_navigation: "Main",
+    breadcrumb: "Breadcrumb",
+    navigation: "Navigation",
+    installed: "Installed",
+    documentation: "Documentation",
+    administration: "Administration",
+    opens_elsewhere: "(opens in a new tab)",
+    shortcuts: "Keyboard shortcuts",
+    sign_in: "Sign in",
+    sign_out: "Sign out",
+    offline: "Offline",
+    activity: "Activity",
+    theme_system: "Theme: system",
+    notifications: "Notifications",
+    page_of: "Page of",
+    go_to: "Go to {}",
+    go_to_start: "Go to the start page",
+    try_again: "Try again",
+    request: "Request",
+    copy_details: "Copy details",
+    not_found: (
+        "There is no such page",
+        "Nothing lives at this address. It may have moved, or the link has a typing error.",
+    ),
+    removed: (
+        "{} was removed",
+        "Removed by",
+        "Its pages are gone. Somebody who may install packages can bring it back from the marketplace.",
+    ),
+    off: (
+        "{} is switched off",
+        "Switched off",
+        "Its data is kept. Somebody who may manage packages can switch it on again.",
+    ),
+    not_ready: (
+        "{} is not ready yet",
+        "Waiting",
+        "Its back end has not reported yet. This page works as soon as it does.",
+    ),
+    forbidden: (
+        "You may not see this page",
+        "It needs the permission",
+        "Ask somebody who manages roles of this portal to give it to you.",
+    ),
+    forbidden_signed_out: "Sign in to see it.",
+    failed: ("This page did not work", "The portal itself is fine."),
+    failed_of: "A page of {} did not work",
+    too_slow: "This page took too long",
+    failed_next: "Try again. If it stays like this, send the details below to whoever looks after the portal.",
+    sign_in_title: "Sign in to {}",
+    sign_in_how: "Paste the sign-in link or its code. The portal printed one when it started.",
+    sign_in_label: "Sign-in link or code",
+    sign_in_lost: "No link? Make a new one on the portal's machine:",
+};
+
+/// Puts `name` where `{}` stands.
+pub(crate) fn fill(sentence: &str, name: &str) -> String {
+    sentence.replacen("{}", name, 1)
+}
