@@ -1,8 +1,9 @@
 // What people see, in a real Chromium, against a real portal on a fresh data folder.
 //
-//   PORTICO_BIN=target/debug/portico node run.mjs [part of a test's name]
+//   PORTICO_BIN=target/debug/portico node run.mjs [expression that names of tests match]
 //
 // Pictures of every page go to out/. The last line says how many tests passed and failed.
+import { resolve } from "node:path";
 import { startPortal } from "./lib/portal.mjs";
 import { listen, newContext, out, startBrowser } from "./lib/browser.mjs";
 import { run } from "./lib/cases.mjs";
@@ -16,7 +17,7 @@ import "./tests/files.mjs";
 // A portal that runs already and lets everybody in can be named instead, to work on the tests themselves.
 const portal = process.env.PORTICO_TEST_URL
   ? { url: process.env.PORTICO_TEST_URL, link: process.env.PORTICO_TEST_URL, stop: async () => {}, log: () => "" }
-  : await startPortal(process.env.PORTICO_BIN ?? "../../target/debug/portico");
+  : await startPortal(resolve(process.env.PORTICO_BIN ?? "../../target/debug/portico"));
 const browser = await startBrowser();
 const context = await newContext(browser);
 const first = await context.newPage(), second = await context.newPage();

@@ -133,13 +133,14 @@ if ($("sz-nav")) {
 
 // ---- moving between pages
 
-/** Fetches a page and its own sheet, so that nothing jumps when it is shown. */
+/** Fetches a page and its own sheet, and waits for both: a page that is shown before its sheet jumps when that comes. Sheets stay
+    in the head: what stands in <main> goes with it, and the next page of the same package would begin without. */
 async function fetchPage(path, options) {
   const answer = await fetch(path, options);
   const sheets = (await answer.clone().text()).matchAll(/<link rel="stylesheet" href="([^"]+)" data-portico-style/g);
-  await Promise.all(Array.from(sheets, ([, href]) => $(`link[href="${href}"]`) || new Promise((done) => {
+  await Promise.all(Array.from(sheets, ([, href]) => $(`head link[href="${href}"]`)?.sheet || new Promise((done) => {
     doc.head.append(Object.assign(doc.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: done }));
-    setTimeout(done, 1500);
+    setTimeout(done, 15000);  // half of what a page may take; without style it is still readable
   })));
   return answer;
 }

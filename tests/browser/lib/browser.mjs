@@ -21,7 +21,7 @@ const SHIFTS = () => {
     for (const entry of list.getEntries()) {
       if (entry.hadRecentInput) continue;
       window.layoutShift += entry.value;
-      (window.shifted ??= []).push(entry.value.toFixed(4) + " " + entry.sources.map((source) => source.node?.nodeName + "." + (source.node?.className ?? "")).join(", "));
+      (window.shifted ??= []).push(`${entry.value} after ${Math.round(entry.startTime)} ms: ` + entry.sources.map(({ node, previousRect: a, currentRect: b }) => `${node?.nodeName}.${node?.className ?? ""} in ${node?.closest?.("[data-package]")?.dataset.package ?? "the shell"} from ${a.x},${a.y} ${a.width}×${a.height} to ${b.x},${b.y} ${b.width}×${b.height}`).join(", "));
     }
   }).observe({ type: "layout-shift", buffered: true });
 };
