@@ -28,12 +28,22 @@ pub(crate) struct Portal {
 impl Portal {
     /// Starts `binary` on a free port of the loopback address and waits for its ready line.
     pub(crate) fn start(binary: &Path, name: &str) -> Fallible<Self> {
+        Self::start_as(Command::new(binary), binary, name)
+    }
+
+    /// The same with one core to itself, as on a machine that has no other: it serves with one thread.
+    pub(crate) fn start_on_core(binary: &Path, name: &str, core: usize) -> Fallible<Self> {
+        let mut serve = Command::new("taskset");
+        serve.args(["-c", &core.to_string()]).arg(binary);
+        Self::start_as(serve, binary, name)
+    }
+
+    fn start_as(mut serve: Command, binary: &Path, name: &str) -> Fallible<Self> {
         let data = sh::logs()?.join(format!("{name}-data"));
         if data.exists() {
             fs::remove_dir_all(&data)?;
         }
         let log = sh::logs()?.join(format!("{name}.portal.log"));
-        let mut serve = Command::new(binary);
         serve
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(&data);

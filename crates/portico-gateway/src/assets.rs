@@ -1,6 +1,13 @@
 //! Files, served from memory with headers that were made before anybody asked.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -11,6 +18,7 @@ use crate::{
     body::Body,
     conditions::{Accepts, none_match},
     headers::NOSNIFF,
+    sealed::{Sealed, is_worth_sealing},
 };
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -56,12 +64,64 @@ pub(crate) struct ServedFile {
 }
 
 #[derive(Debug)]
-struct Form {
+pub(crate) struct Form {
     bytes: Bytes,
     etag: HeaderValue,
     /// Shared by every file of the same type, and made of static values only: cloning it allocates
     /// its table and nothing else.
     headers: Arc<HeaderMap>,
+    /// Made when it is first asked for: most forms of most files never are.
+    wire: OnceLock<Box<Wire>>,
+}
+
+/// What goes over a plain HTTP/1.1 connection.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    /// Status line and headers up to the value of `date`, the last of them.
+    pub(crate) head: Box<[u8]>,
+    asked_before: AtomicBool,
+    sealed: OnceLock<Option<Arc<Sealed>>>,
+}
+
+impl Form {
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// This form as it goes over the wire.
+    pub(crate) fn wire(&self) -> &Wire {
+        self.wire.get_or_init(|| {
+            let mut head = format!(
+                "HTTP/1.1 200 OK\r\netag: {}\r\ncontent-length: {}\r\n",
+                self.etag.to_str().unwrap_or_default(),
+                self.bytes.len()
+            );
+            for (name, value) in &*self.headers {
+                // All of them are static texts.
+                let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+            }
+            head.push_str("date: ");
+            Box::new(Wire {
+                head: head.into_bytes().into(),
+                asked_before: AtomicBool::new(false),
+                sealed: OnceLock::new(),
+            })
+        })
+    }
+
+    /// Its bytes where the kernel can take them from, if it is large and asked for more than once.
+    pub(crate) fn sealed(&self) -> Option<&Arc<Sealed>> {
+        if !is_worth_sealing(&self.bytes) {
+            return None;
+        }
+        let wire = self.wire();
+        if !wire.asked_before.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        wire.sealed
+            .get_or_init(|| Sealed::new(&self.bytes).map(Arc::new))
+            .as_ref()
+    }
 }
 
 impl ServedFile {
@@ -71,6 +131,7 @@ impl ServedFile {
             bytes: bytes.clone(),
             etag: etag(&asset.etag, encoding),
             headers: headers(asset.content_type, encoding, compressed, owner),
+            wire: OnceLock::new(),
         };
         Self {
             plain: form(&asset.bytes, None),
@@ -81,7 +142,7 @@ impl ServedFile {
 
     /// Answers GET and HEAD.
     pub(crate) fn answer(&self, method: &Method, request: &HeaderMap) -> Response<Body> {
-        let form = self.choose(request);
+        let form = self.choose(|| Accepts::of(request));
         let mut response = Response::new(Body::empty());
         *response.headers_mut() = HeaderMap::clone(&form.headers);
         response
@@ -101,11 +162,12 @@ impl ServedFile {
         response
     }
 
-    fn choose(&self, request: &HeaderMap) -> &Form {
+    /// The form for who accepts this.
+    pub(crate) fn choose(&self, accepts: impl FnOnce() -> Accepts) -> &Form {
         if self.gzip.is_none() && self.brotli.is_none() {
             return &self.plain;
         }
-        let accepts = Accepts::of(request);
+        let accepts = accepts();
         let brotli = self.brotli.as_ref().filter(|_| accepts.brotli);
         let gzip = self.gzip.as_ref().filter(|_| accepts.gzip);
         brotli.or(gzip).unwrap_or(&self.plain)

@@ -13,17 +13,22 @@ impl Accepts {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut accepts = Self::default();
         for value in headers.get_all(header::ACCEPT_ENCODING) {
-            for item in value.to_str().unwrap_or_default().split(',') {
-                let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
-                let allowed = !is_zero(parameters);
-                match name.trim() {
-                    name if name.eq_ignore_ascii_case("br") => accepts.brotli = allowed,
-                    name if name.eq_ignore_ascii_case("gzip") => accepts.gzip = allowed,
-                    _ => {}
-                }
-            }
+            accepts.read(value.to_str().unwrap_or_default());
         }
         accepts
+    }
+
+    /// Takes in the value of one `accept-encoding`.
+    pub(crate) fn read(&mut self, value: &str) {
+        for item in value.split(',') {
+            let (name, parameters) = item.split_once(';').unwrap_or((item, ""));
+            let allowed = !is_zero(parameters);
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("br") => self.brotli = allowed,
+                name if name.eq_ignore_ascii_case("gzip") => self.gzip = allowed,
+                _ => {}
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use portico_host::{asset::ShellFiles, capability::Dispatch, shell::Shell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    assets::ShellCache,
+    assets::{ServedFile, ShellCache},
     body::Body,
     conditions::Accepts,
     encode,
@@ -238,6 +238,28 @@ impl Gateway {
                 )
             }),
         }
+    }
+
+    /// A file by exactly this path, handed to `send`; its answer is counted. Other spellings of the path, and
+    /// whatever is to be said when there is no such file, are [`Gateway::handle`]'s.
+    pub(crate) fn exact_file<T>(
+        &self,
+        path: &str,
+        send: impl FnOnce(&ServedFile) -> T,
+    ) -> Option<T> {
+        let of_package = path
+            .strip_prefix("/assets/")
+            .and_then(|rest| rest.split_once('/'))
+            .filter(|(digest, _)| digest.len() == 64);
+        let sent = match of_package {
+            Some((digest, file)) => {
+                let assets = self.live.assets();
+                send(assets.get(digest)?.1.get(file)?)
+            }
+            None => send(&*self.shell_files.get(path)?),
+        };
+        self.metrics.count_only(Kind::Asset, 200);
+        Some(sent)
     }
 
     async fn answer(

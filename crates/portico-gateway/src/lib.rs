@@ -25,6 +25,7 @@ mod page_data;
 mod ports;
 mod problem;
 mod random;
+mod sealed;
 pub mod serve;
 
 pub use body::Body;

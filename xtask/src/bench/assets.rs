@@ -13,10 +13,9 @@ const SECONDS: u32 = 2;
 const FILES: [(&str, f64); 2] = [("small.svg", 1.0), ("large.svg", 1.3)];
 
 pub(super) fn run(binary: &Path) -> Fallible<Report> {
-    let portal = Portal::start(binary, "bench-assets")?;
+    let portal = Portal::start_on_core(binary, "bench-assets", fixture::last_core()?)?;
     let package = fixture::install(&portal, binary)?;
     let nginx = Nginx::start(&package.join("static"))?;
-    fixture::pin(portal.pid())?;
     fixture::pin(nginx.child.id())?;
     let page = fixture::page(&portal, "/bench/")?;
     let mut figures = Vec::new();

@@ -74,10 +74,14 @@ fn picture(size: usize) -> String {
     text + tail
 }
 
-/// Keeps a process with all its threads on the last core; the load comes from the first.
+/// Servers run on the last core; the load comes from the first.
+pub(super) fn last_core() -> Fallible<usize> {
+    Ok(std::thread::available_parallelism()?.get() - 1)
+}
+
+/// Keeps a process with all its threads on the last core.
 pub(super) fn pin(pid: u32) -> Fallible {
-    let cores = std::thread::available_parallelism()?.get();
-    let last = (cores - 1).to_string();
+    let last = last_core()?.to_string();
     for process in pids(pid) {
         sh::output(Command::new("taskset").args(["-a", "-c", "-p", &last, &process.to_string()]))?;
     }

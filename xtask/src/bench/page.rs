@@ -13,9 +13,8 @@ const SECONDS: u32 = 2;
 const GOAL: f64 = 60.0;
 
 pub(super) fn run(binary: &Path) -> Fallible<Report> {
-    let portal = Portal::start(binary, "bench-page")?;
+    let portal = Portal::start_on_core(binary, "bench-page", fixture::last_core()?)?;
     fixture::install(&portal, binary)?;
-    fixture::pin(portal.pid())?;
     let bytes = fixture::fragment(&portal, "/bench/page")?.len();
     let mut headers = fixture::FRAGMENT
         .map(|(name, value)| format!("{name}: {value}"))

@@ -22,10 +22,10 @@ use tokio::net::TcpStream;
 
 use super::{
     Shared,
-    watch::{Answering, Order, Watch, Watched},
+    plain::Plain,
+    watch::{Answering, Counted, Order, Watch, Watched},
 };
 use crate::{
-    body::Body,
     gateway::{Gateway, Handling},
     origin::ConnInfo,
 };
@@ -59,12 +59,8 @@ pub(super) async fn serve(
         watch: Arc::clone(&watch),
     };
     let Some(tls) = &shared.tls else {
-        return http1(
-            Watched::new(TokioIo::new(stream), Arc::clone(&watch)),
-            service,
-            &watch,
-        )
-        .await;
+        let io = Plain::new(stream, Arc::clone(&service.gateway), Arc::clone(&watch));
+        return http1(io, service, &watch).await;
     };
     let handshake = tokio::select! {
         handshake = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => handshake,
@@ -147,7 +143,7 @@ struct Answers {
 }
 
 impl Service<Request<Incoming>> for Answers {
-    type Response = Response<Body>;
+    type Response = Response<Counted>;
     type Error = std::convert::Infallible;
     type Future = Answering<Handling>;
 

@@ -2,8 +2,12 @@
 //! listener on the same address. The kernel spreads connections; no request crosses a thread.
 
 mod connection;
+mod date;
+mod head;
 mod listen;
+mod plain;
 pub mod tls;
+mod unsent;
 mod watch;
 
 use std::{

@@ -13,17 +13,26 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU8, AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
+use http::Response;
+use http_body::{Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::body::Body;
 
 /// What one connection does, and what it is told.
 #[derive(Debug)]
 pub(super) struct Watch {
     moves: AtomicU32,
     answering: AtomicU32,
+    /// Requests that were handed to the gateway, ever.
+    called: AtomicU32,
+    /// Those of them whose answers have not left the gateway whole.
+    unfinished: AtomicU32,
     /// `moves` at the last look.
     seen: AtomicU32,
     order: AtomicU8,
@@ -41,7 +50,7 @@ pub(super) enum Order {
 }
 
 impl Watch {
-    fn moved(&self) {
+    pub(super) fn moved(&self) {
         self.moves.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -74,10 +83,18 @@ impl Watch {
     pub(super) fn answer<F>(self: &Arc<Self>, answer: F) -> Answering<F> {
         self.moved();
         self.answering.fetch_add(1, Ordering::Relaxed);
+        self.called.fetch_add(1, Ordering::Relaxed);
         Answering {
             answer,
+            unfinished: Some(Unfinished::new(self)),
             watch: Arc::clone(self),
         }
+    }
+
+    /// Whether so many requests were handed to the gateway and all of their answers have left it.
+    pub(super) fn has_finished(&self, requests: u32) -> bool {
+        self.called.load(Ordering::Relaxed) == requests
+            && self.unfinished.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -98,6 +115,8 @@ impl Roll {
         let watch = Arc::new(Watch {
             moves: AtomicU32::new(0),
             answering: AtomicU32::new(0),
+            called: AtomicU32::new(0),
+            unfinished: AtomicU32::new(0),
             seen: AtomicU32::new(u32::MAX),
             order: AtomicU8::new(Order::GoOn as u8),
             waker: AtomicWaker::new(),
@@ -136,14 +155,25 @@ impl Roll {
 /// An answer in the making.
 pub(super) struct Answering<F> {
     answer: F,
+    unfinished: Option<Unfinished>,
     watch: Arc<Watch>,
 }
 
-impl<F: Future + Unpin> Future for Answering<F> {
-    type Output = F::Output;
+impl<F, E> Future for Answering<F>
+where
+    F: Future<Output = Result<Response<Body>, E>> + Unpin,
+{
+    type Output = Result<Response<Counted>, E>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        Pin::new(&mut self.answer).poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.answer).poll(cx));
+        let unfinished = self.unfinished.take();
+        Poll::Ready(response.map(|response| {
+            response.map(|body| Counted {
+                body,
+                _unfinished: unfinished,
+            })
+        }))
     }
 }
 
@@ -154,11 +184,73 @@ impl<F> Drop for Answering<F> {
     }
 }
 
+/// An answer that has not left the gateway whole.
+#[derive(Debug)]
+struct Unfinished(Arc<Watch>);
+
+impl Unfinished {
+    fn new(watch: &Arc<Watch>) -> Self {
+        watch.unfinished.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(watch))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.unfinished.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body that is dropped when its last byte was taken.
+#[derive(Debug)]
+pub(super) struct Counted {
+    body: Body,
+    _unfinished: Option<Unfinished>,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Up to this size, head and body are copied together: one short copy is cheaper than a vectored write.
-const COPY: usize = 8 << 10;
+pub(super) const COPY: usize = 8 << 10;
 
 thread_local! {
     static TOGETHER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes several buffers in whichever way is cheaper.
+pub(super) fn write_together<T: Write>(
+    io: Pin<&mut T>,
+    cx: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if bufs.iter().map(|buf| buf.len()).sum::<usize>() > COPY {
+        return io.poll_write_vectored(cx, bufs);
+    }
+    TOGETHER.with_borrow_mut(|together| {
+        together.clear();
+        for buf in bufs {
+            together.extend_from_slice(buf);
+        }
+        io.poll_write(cx, together)
+    })
 }
 
 /// A connection whose writes count as movement. Reads do not: a head sent byte by byte is no progress.
@@ -217,17 +309,7 @@ impl<T: Write + Unpin> Write for Watched<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= COPY {
-            TOGETHER.with_borrow_mut(|together| {
-                together.clear();
-                for buf in bufs {
-                    together.extend_from_slice(buf);
-                }
-                Pin::new(&mut self.io).poll_write(cx, together)
-            })
-        } else {
-            Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-        };
+        let written = write_together(Pin::new(&mut self.io), cx, bufs);
         self.count(&written);
         written
     }

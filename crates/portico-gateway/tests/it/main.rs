@@ -10,6 +10,7 @@ mod events;
 mod intents;
 mod kill;
 mod pages;
+mod plain;
 mod portal;
 mod routing;
 mod serving;
