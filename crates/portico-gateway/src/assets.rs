@@ -16,8 +16,10 @@ use portico_host::asset::{Asset, AssetSet, ShellFiles};
 
 use crate::{
     body::Body,
-    conditions::{Accepts, none_match},
+    conditions::{Accepts, may_match, none_match},
     headers::NOSNIFF,
+    problem::Problem,
+    range::Part,
     sealed::{Sealed, is_worth_sealing},
 };
 
@@ -143,21 +145,43 @@ impl ServedFile {
     /// Answers GET and HEAD.
     pub(crate) fn answer(&self, method: &Method, request: &HeaderMap) -> Response<Body> {
         let form = self.choose(|| Accepts::of(request));
+        let etag = form.etag.to_str().unwrap_or_default();
+        let length = form.bytes.len();
+        if !may_match(request, etag) {
+            let detail = "the file is another one than `if-match` names";
+            return Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                detail,
+            )
+            .response_with(&[(header::ETAG, form.etag.clone())]);
+        }
+        let part = match *method {
+            Method::GET => Part::asked(request, length, etag),
+            _ => Part::Whole,
+        };
         let mut response = Response::new(Body::empty());
         *response.headers_mut() = HeaderMap::clone(&form.headers);
-        response
-            .headers_mut()
-            .insert(header::ETAG, form.etag.clone());
-        if request.contains_key(header::IF_NONE_MATCH)
-            && none_match(request, form.etag.to_str().unwrap_or_default())
-        {
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, form.etag.clone());
+        if request.contains_key(header::IF_NONE_MATCH) && none_match(request, etag) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else if *method == Method::HEAD {
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, form.bytes.len().into());
-        } else {
-            *response.body_mut() = Body::from(form.bytes.clone());
+            return response;
+        }
+        match part {
+            _ if *method == Method::HEAD => {
+                headers.insert(header::CONTENT_LENGTH, length.into());
+            }
+            Part::Whole => *response.body_mut() = Body::from(form.bytes.clone()),
+            Part::Bytes(part) => {
+                let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+                if let Ok(range) = HeaderValue::try_from(range) {
+                    headers.insert(header::CONTENT_RANGE, range);
+                }
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                *response.body_mut() = Body::from(form.bytes.slice(part));
+            }
+            Part::Nothing => return unsatisfiable(length),
         }
         response
     }
@@ -172,6 +196,20 @@ impl ServedFile {
         let gzip = self.gzip.as_ref().filter(|_| accepts.gzip);
         brotli.or(gzip).unwrap_or(&self.plain)
     }
+}
+
+fn unsatisfiable(length: usize) -> Response<Body> {
+    let detail = format!("the file has {length} bytes, and the range begins behind them");
+    let range = HeaderValue::try_from(format!("bytes */{length}"));
+    Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "range-not-satisfiable",
+        &detail,
+    )
+    .response_with(&[(
+        header::CONTENT_RANGE,
+        range.unwrap_or(HeaderValue::from_static("bytes */0")),
+    )])
 }
 
 /// Another form is another representation, so it has another tag.
@@ -193,6 +231,7 @@ fn headers(
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, IMMUTABLE);
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(
         HeaderName::from_static("cross-origin-resource-policy"),

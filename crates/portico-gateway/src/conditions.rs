@@ -54,6 +54,16 @@ pub(crate) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
     })
 }
 
+/// Whether `if-match`, when there is one, names `etag` (strong comparison).
+pub(crate) fn may_match(headers: &HeaderMap, etag: &str) -> bool {
+    let mut values = headers.get_all(header::IF_MATCH).iter().peekable();
+    values.peek().is_none()
+        || values.any(|value| {
+            let tags = value.to_str().unwrap_or_default().split(',');
+            tags.map(str::trim).any(|tag| tag == "*" || tag == etag)
+        })
+}
+
 /// A header as text, empty when it is missing or no text.
 pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
     headers

@@ -25,6 +25,7 @@ mod page_data;
 mod ports;
 mod problem;
 mod random;
+mod range;
 mod sealed;
 pub mod serve;
 

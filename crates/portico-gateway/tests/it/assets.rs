@@ -97,6 +97,95 @@ async fn files_of_the_shell_and_themes() {
 }
 
 #[tokio::test]
+async fn parts_of_files() {
+    let world = world();
+    let css = path("style.css");
+    for (headers, status, range, body) in [
+        (&[("range", "bytes=4-7")][..], 206, "bytes 4-7/12", "{}bo"),
+        (&[("range", "bytes=-2")], 206, "bytes 10-11/12", "{}"),
+        (
+            &[("range", "bytes=0-"), ("if-range", "\"tag\"")],
+            206,
+            "bytes 0-11/12",
+            "body{}body{}",
+        ),
+        (
+            &[("range", "bytes=0-1"), ("if-range", "\"old\"")],
+            200,
+            "",
+            "body{}body{}",
+        ),
+        // Of the form that is sent, which has a tag of its own.
+        (
+            &[("range", "bytes=1-"), ("accept-encoding", "br")],
+            206,
+            "bytes 1-1/2",
+            "r",
+        ),
+        (
+            &[
+                ("range", "bytes=0-1"),
+                ("if-range", "\"tag\""),
+                ("accept-encoding", "br"),
+            ],
+            200,
+            "",
+            "br",
+        ),
+        (&[("range", "bytes=0-1,3-4")], 200, "", "body{}body{}"),
+        (
+            &[("range", "bytes=0-1"), ("if-none-match", "\"tag\"")],
+            304,
+            "",
+            "",
+        ),
+    ] {
+        let answer = world.send("GET", &css, headers, "").await;
+        let said = (
+            answer.status.as_u16(),
+            answer.header("content-range"),
+            answer.text(),
+        );
+        assert_eq!(said, (status, range, body), "{headers:?}");
+        assert_eq!(answer.header("accept-ranges"), "bytes", "{headers:?}");
+    }
+    let headers = [("range", "bytes=12-")];
+    let answer = world.send("GET", &css, &headers, "").await;
+    assert_eq!(
+        (
+            answer.status.as_u16(),
+            answer.header("content-range"),
+            answer.json()["code"].as_str()
+        ),
+        (416, "bytes */12", Some("range-not-satisfiable"))
+    );
+    let head = world
+        .send("HEAD", &css, &[("range", "bytes=0-1")], "")
+        .await;
+    assert_eq!(
+        (head.status.as_u16(), head.header("content-length")),
+        (200, "12"),
+        "only GET knows ranges"
+    );
+}
+
+#[tokio::test]
+async fn only_the_file_that_is_meant() {
+    let world = world();
+    for (tags, status) in [
+        ("\"tag\"", 200),
+        ("\"x\", \"tag\"", 200),
+        ("*", 200),
+        ("\"x\"", 412),
+        ("W/\"tag\"", 412),
+    ] {
+        let headers = [("if-match", tags)];
+        let answer = world.send("GET", &path("style.css"), &headers, "").await;
+        assert_eq!(answer.status.as_u16(), status, "{tags}");
+    }
+}
+
+#[tokio::test]
 async fn files_outlive_their_back_end() {
     let world = world();
     world.live.retire_backends(&|_| false);

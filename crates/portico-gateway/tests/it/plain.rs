@@ -82,6 +82,11 @@ async fn answers_keep_the_order_of_pipelined_requests() {
         request(&file("style.css"), "accept-encoding: br\r\n"),
         request("/api/portal/config", ""),
         request(&file("with%20space.txt"), ""),
+        request(&file("large.bin"), "range: bytes=16777210-\r\n"),
+        request(
+            &file("large.bin"),
+            &format!("range: bytes={}\r\n", "0-,".repeat(300)),
+        ),
         request(&file("style.css"), "connection: close\r\n"),
     ]
     .concat();
@@ -104,6 +109,13 @@ async fn answers_keep_the_order_of_pipelined_requests() {
     assert_eq!(next(true).await.body, "br");
     assert!(String::from_utf8_lossy(&next(true).await.body).starts_with("control GET"));
     assert_eq!(next(true).await.body, "x");
+    let part = next(true).await;
+    assert_eq!((part.status(), &part.body[..]), ("206", &[7; 6][..]));
+    assert_eq!(
+        next(true).await.body.len(),
+        16 << 20,
+        "not three hundred times"
+    );
     let last = next(true).await;
     assert_eq!(last.body, "body{}body{}");
     assert!(last.head.contains("connection: close\r\n"), "{}", last.head);
