@@ -52,6 +52,9 @@ pub struct Portal {
     /// Version of that platform which packages may rely on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_version: Option<Version>,
+    /// Language of people who ask for none that the portal speaks: `en` or `de`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What kind of portal it is.
     #[serde(rename = "type")]
     pub portal_type: PortalType,
@@ -64,6 +67,7 @@ impl Default for Portal {
             version: None,
             base_platform: None,
             base_version: None,
+            language: None,
             portal_type: PortalType::Core,
         }
     }

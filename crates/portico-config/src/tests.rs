@@ -200,7 +200,7 @@ fn a_secret_is_nowhere() {
     assert!(!format!("{c:?}").contains("hunter2"));
     assert!(!c.to_json().unwrap().to_string().contains("hunter2"));
     let place = c.positions.place("server.database_url").unwrap();
-    assert_eq!((place.at.line, place.text.as_str()), (56, "***"));
+    assert_eq!((place.at.line, place.text.as_str()), (57, "***"));
     let broken = text.replace("postgres:", "mysql:");
     assert!(!format!("{:?}", findings(&broken)).contains("hunter2"));
 }

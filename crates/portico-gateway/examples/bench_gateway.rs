@@ -173,6 +173,10 @@ impl Portal for Nothing {
 }
 
 impl Shell for Nothing {
+    fn language(&self, _wanted: &[String]) -> &'static str {
+        "en"
+    }
+
     fn document(&self, request: ShellRequest<'_>, content: Content<'_>) -> String {
         match content {
             Content::Package { title, html, .. } => {

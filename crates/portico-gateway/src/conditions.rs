@@ -72,6 +72,27 @@ pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
         .unwrap_or_default()
 }
 
+/// The cookie that holds a person's own choice.
+const LANGUAGE: &str = "portico-lang";
+
+/// Languages that a person wants, best first: the cookie's, then those of `accept-language`.
+pub fn wanted_languages(headers: &HeaderMap) -> Vec<String> {
+    let mut wanted = languages(text(headers, &header::ACCEPT_LANGUAGE));
+    let chosen = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == LANGUAGE)
+        .and_then(|(_, value)| languages(value).into_iter().next());
+    if let Some(chosen) = chosen {
+        wanted.retain(|tag| *tag != chosen);
+        wanted.insert(0, chosen);
+    }
+    wanted
+}
+
 /// Languages of `accept-language`, best first; nothing for none.
 pub(crate) fn languages(accept: &str) -> Vec<String> {
     let mut found: Vec<(f32, &str)> = accept
@@ -165,6 +186,17 @@ mod tests {
             ["de-ch", "fr", "en"]
         );
         assert!(languages("").is_empty());
+        let mut headers = with("accept-language", "en, fr;q=0.9, de;q=0.8");
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("a=b; portico-lang=de; c=d"),
+        );
+        assert_eq!(wanted_languages(&headers), ["de", "en", "fr"]);
+        headers.insert(
+            header::COOKIE,
+            HeaderValue::from_static("portico-lang=<script>"),
+        );
+        assert_eq!(wanted_languages(&headers), ["en", "fr", "de"]);
     }
 
     #[test]

@@ -21,7 +21,10 @@ pub(crate) static DOCUMENT: LazyLock<HeaderMap> = LazyLock::new(|| {
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "HX-Request, HX-Request-Type, Accept-Encoding"),
+        (
+            header::VARY,
+            "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_FRAME_OPTIONS, "DENY"),

@@ -30,6 +30,7 @@ mod sealed;
 pub mod serve;
 
 pub use body::Body;
+pub use conditions::wanted_languages;
 pub use events::{Event, EventHub, EventHubs, EventSource};
 pub use gateway::{Gateway, GatewayConfig, GatewayParts, Handling};
 pub use live::{Live, StaleGeneration};

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     body::Body,
-    conditions::{Accepts, languages, text, wants_json},
+    conditions::{Accepts, text, wanted_languages, wants_json},
     encode,
     gateway::{Gateway, Settings, not_allowed},
     headers, intent,
@@ -69,6 +69,11 @@ pub(crate) async fn answer(
         .response();
     };
     let session = gateway.portal().identify(&parts, &arrival.tenant);
+    let mut languages = wanted_languages(&parts.headers);
+    let language = gateway.shell().language(&languages);
+    // The portal's own choice comes first, so that a page is in one language with its frame.
+    languages.retain(|tag| tag != language);
+    languages.insert(0, language.to_owned());
     let visit = Visit {
         gateway,
         arrival,
@@ -76,6 +81,8 @@ pub(crate) async fn answer(
         routes: &routes,
         session: &session,
         parts: &parts,
+        language,
+        languages: languages.into(),
         nonce: random::hex32(),
     };
     if !session.identity.is_signed_in() && !matches!(found, Found::Nothing) {
@@ -164,6 +171,8 @@ struct Visit<'a> {
     routes: &'a TenantSnapshot,
     session: &'a Session,
     parts: &'a Parts,
+    language: &'static str,
+    languages: Arc<[String]>,
     nonce: Arc<str>,
 }
 
@@ -211,18 +220,13 @@ impl Visit<'_> {
 
         // Cancelled when this answer is given up, and when it is given.
         let _over = cancel.clone().drop_guard();
-        let languages = languages(text(&self.parts.headers, &header::ACCEPT_LANGUAGE));
         let ctx = OpContext {
             identity: Arc::clone(&self.session.identity),
             request_id: Arc::clone(&self.arrival.request_id),
             deadline: Instant::now() + settings.page_deadline,
             hops: 0,
             cancel: cancel.clone(),
-            languages: if languages.is_empty() {
-                Arc::from(["en".to_owned()])
-            } else {
-                languages.into()
-            },
+            languages: Arc::clone(&self.languages),
         };
         let work = self.work(&ctx, &**backend, found, query, asked.as_ref());
         let outcome = guarded(&ctx, work).await;
@@ -276,7 +280,7 @@ impl Visit<'_> {
         };
         let title = match &page.title {
             Some(title) => title.in_language(ctx.languages.first().map_or("en", String::as_str)),
-            None => &package.name,
+            None => package.name_in(self.language),
         };
         let title = page_data::title(title, &data, params);
         let request = PageRequest {
@@ -286,6 +290,7 @@ impl Visit<'_> {
             query,
             nonce: Arc::clone(&self.nonce),
             data,
+            generation: self.routes.generation,
         };
         let mut answer = backend.page(ctx, request).await?;
         if asked.is_none() {
@@ -373,7 +378,7 @@ impl Visit<'_> {
     ) -> Response<Body> {
         let title = answer.title.as_deref().unwrap_or(title);
         let title = if title.trim().is_empty() {
-            &found.package.name
+            found.package.name_in(self.language)
         } else {
             title
         };
@@ -412,6 +417,7 @@ impl Visit<'_> {
                 origin: &self.arrival.origin,
                 path: self.path,
                 request_id: &self.arrival.request_id,
+                language: self.language,
                 partial: self.is_htmx() && !self.parts.headers.contains_key(headers::HX_HISTORY),
             },
             content,

@@ -39,6 +39,8 @@ pub struct PageRequest {
     pub nonce: Arc<str>,
     /// Values of the page's `data`, by template variable.
     pub data: Vec<(String, Value)>,
+    /// The portal's generation at this request.
+    pub generation: u64,
 }
 
 /// What a back end answers: content of the frame, never a whole document.

@@ -24,6 +24,8 @@ pub struct ShellRequest<'a> {
     pub path: &'a str,
     /// `x-request-id` of this request.
     pub request_id: &'a str,
+    /// Tag of the language that was chosen for the person, one that [`Shell::language`] answered.
+    pub language: &'a str,
     /// True when htmx asked and only `<main>` (and the title) is wanted.
     pub partial: bool,
 }
@@ -63,6 +65,8 @@ pub enum Content<'a> {
 
 /// Draws documents. Synchronous and without I/O: it is on the request path.
 pub trait Shell: Send + Sync + 'static {
+    /// The tag of the language that somebody reads who wants these, best first.
+    fn language(&self, wanted: &[String]) -> &'static str;
     /// The whole document, or (partial) the title and `<main>`.
     fn document(&self, request: ShellRequest<'_>, content: Content<'_>) -> String;
     /// The two policies that every document carries, in order; both are enforced.

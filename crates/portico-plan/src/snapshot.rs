@@ -6,7 +6,7 @@ mod lookup;
 use std::{collections::BTreeSet, sync::Arc};
 
 use portico_package::{
-    Digest, Manifest, PackageId, Permission, Version,
+    Digest, Manifest, PackageId, Permission, Text, Version,
     manifest::{Page, RuntimeKind},
 };
 use serde::{Deserialize, Serialize};
@@ -122,8 +122,11 @@ pub struct NavigationEntry {
     pub id: String,
     /// Whose.
     pub microsite_id: PackageId,
-    /// What people read.
+    /// What people read, in English.
     pub name: String,
+    /// The same in other languages, where the manifest has them; see [`NavigationEntry::name_in`].
+    #[serde(skip)]
+    pub names: Option<Text>,
     /// Emoji or URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub icon: Option<String>,
@@ -140,7 +143,24 @@ pub struct NavigationEntry {
     pub permission: Option<String>,
 }
 
+impl NavigationEntry {
+    /// What people read in a language, without a copy.
+    pub fn name_in(&self, language: &str) -> &str {
+        self.names
+            .as_ref()
+            .map_or(&self.name, |names| names.in_language(language))
+    }
+}
+
 impl PackageView {
+    /// Name that people read in a language: the configuration's, else the manifest's.
+    pub fn name_in(&self, language: &str) -> &str {
+        match self.overrides.name {
+            Some(_) => &self.name,
+            None => self.manifest.name.in_language(language),
+        }
+    }
+
     /// Whether requests reach its pages.
     pub fn serves(&self) -> bool {
         matches!(self.state, State::Ready | State::Degraded)

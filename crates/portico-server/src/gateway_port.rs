@@ -61,6 +61,15 @@ impl ServerPort {
     }
 }
 
+/// The language that the portal chose for the person, then what else they want.
+fn languages(core: &Core, headers: &HeaderMap) -> Arc<[String]> {
+    let mut wanted = portico_gateway::wanted_languages(headers);
+    let language = core.shell.language(&wanted);
+    wanted.retain(|tag| tag != language);
+    wanted.insert(0, language.to_owned());
+    wanted.into()
+}
+
 #[async_trait]
 impl Portal for ServerPort {
     fn identify(&self, parts: &Parts, tenant: &TenantId) -> Session {
@@ -103,7 +112,7 @@ impl Portal for ServerPort {
                 deadline: Instant::now() + API_DEADLINE,
                 hops: 0,
                 cancel: CancellationToken::new(),
-                languages: Arc::from([String::from("en")]),
+                languages: languages(&core, request.headers()),
             },
             csrf: session.csrf,
             by,
@@ -204,7 +213,7 @@ pub fn document_headers(core: &Core, response: &mut Response<Body>, nonce: &str,
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=()",
         ),
-        (header::VARY, "HX-Request"),
+        (header::VARY, "HX-Request, Accept-Language, Cookie"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -25,15 +25,22 @@ pub use portal::{Portal, StartError, offline_people};
 pub use problem::Problem;
 
 /// What the back end of a package checks before anything is installed: for authors, without a portal.
-pub fn check_package(
-    package: &portico_host::StagedPackage,
-) -> Result<(), portico_package::Diagnostics> {
+/// Answers what keeps it from serving, or warnings.
+pub fn check_package(package: &portico_host::StagedPackage) -> portico_package::Diagnostics {
     use portico_host::BackendFactory;
     use portico_package::manifest::RuntimeKind;
     match package.manifest.runtime.kind {
-        RuntimeKind::Static => portico_web::StaticFactory::default().check(package),
-        RuntimeKind::External => portico_web::ExternalFactory.check(package),
+        RuntimeKind::Static => {
+            let factory = portico_web::StaticFactory::default();
+            factory
+                .check(package)
+                .map_or_else(|errors| errors, |()| factory.warnings(package))
+        }
+        RuntimeKind::External => portico_web::ExternalFactory
+            .check(package)
+            .err()
+            .unwrap_or_default(),
         // Not in this build: their own plans say so by name.
-        RuntimeKind::Wasm | RuntimeKind::Process | RuntimeKind::Service => Ok(()),
+        RuntimeKind::Wasm | RuntimeKind::Process | RuntimeKind::Service => Default::default(),
     }
 }

@@ -8,7 +8,7 @@ use portico_gateway::Event;
 use portico_host::OpContext;
 use portico_package::{PackageId, Version, manifest::MicrositeType};
 use portico_plan::inventory::{Origin, Overrides};
-use portico_web::Branding;
+use portico_web::{Branding, Language};
 use serde_json::json;
 
 use crate::{
@@ -30,6 +30,8 @@ pub struct Settings {
     pub name: String,
     /// `portal.version`.
     pub version: String,
+    /// `portal.language`.
+    pub language: Language,
     /// `portal.type`.
     pub portal_type: String,
     /// `portal.base_version`.
@@ -115,6 +117,7 @@ impl Settings {
         let mut settings = Self {
             name: "Portico".into(),
             version: env!("CARGO_PKG_VERSION").into(),
+            language: Language::default(),
             portal_type: "core".into(),
             base_version: None,
             branding: BrandingSettings::default(),
@@ -133,6 +136,11 @@ impl Settings {
         if let Some(version) = &portal.version {
             settings.version.clone_from(version);
         }
+        settings.language = portal
+            .language
+            .as_deref()
+            .and_then(Language::of_tag)
+            .unwrap_or_default();
         settings.portal_type = match portal.portal_type {
             PortalType::Core => "core",
             PortalType::Custom => "custom",
@@ -184,6 +192,7 @@ impl Settings {
             logo: self.branding.logo.clone(),
             favicon: self.branding.favicon.clone(),
             primary_color: self.branding.primary_color.clone(),
+            language: self.language,
         }
     }
 

@@ -4,6 +4,36 @@ const modules = JSON.parse(doc.getElementById("portico-modules").textContent);
 export const $ = (selector, from = doc) => from.querySelector(selector);
 export const main = () => $("#portico-main");
 
+// ---- words: English stands in the code, other languages in words-<language>.json
+
+let words = {};
+
+/** Loads the words of the document's language. */
+async function learn() {
+  const file = modules[`words-${root.lang}.json`];
+  words = file ? await (await fetch(file)).json() : {};
+}
+
+/** The person's locale of the document's language: `en-GB` rather than `en`. */
+export const locale = () => navigator.languages.find((tag) => tag.split("-")[0] === root.lang) ?? root.lang.replace("ar-XB", "en");
+
+const written = (text, values) => {
+  const full = text.replace(/\{([a-z][a-z0-9_]*)\}/g, (place, name) => typeof values[name] === "number" ? values[name].toLocaleString(locale()) : values[name] ?? place);
+  return root.lang === "ar-XB" ? `\u202e${full}\u202c` : full;
+};
+
+/** `t("Hello {name}", { name })`: the text in the person's language. */
+export const t = (english, values = {}) => written(words[english] ?? english, values);
+
+/** `count(3, "{n} page", "{n} pages")`: the form that the number takes. */
+export const count = (n, one, many, values = {}) => {
+  const forms = words[many], form = new Intl.PluralRules(locale()).select(n);
+  return written(forms?.[form] ?? forms?.other ?? (n === 1 ? one : many), { n, ...values });
+};
+
+/** A moment: `when(at, { timeStyle: "short" })`. */
+export const when = (at, how = { dateStyle: "medium", timeStyle: "short" }) => new Intl.DateTimeFormat(locale(), how).format(new Date(at));
+
 // ---- tools that the dialogs share
 
 /** Builds an element. Strings become text, never markup; functions become listeners. */
@@ -37,11 +67,11 @@ export async function api(path, { method = "GET", body, headers = {} } = {}) {
   try {
     answer = await fetch("/api/portal" + path, { method, cache: "no-store", headers: { accept: "application/json", ...headers }, body: body && JSON.stringify(body) });
   } catch {
-    throw { code: "unreachable", status: 0, title: "The portal does not answer", detail: "Check your connection, then try again." };
+    throw { code: "unreachable", status: 0, title: t("The portal does not answer"), detail: t("Check your connection, then try again.") };
   }
   const json = await answer.json().catch(() => ({}));
   if (answer.ok) return json;
-  throw { code: "http-" + answer.status, title: "The portal refused", instance: answer.headers.get("x-request-id"), ...json, status: answer.status };
+  throw { code: "http-" + answer.status, title: t("The portal refused"), instance: answer.headers.get("x-request-id"), ...json, status: answer.status };
 }
 
 /** A key that makes a repeated request the same request. */
@@ -54,10 +84,10 @@ export const bytes = (n) => {
   if (n < 1024) return n + " B";
   const step = Math.min(4, Math.floor(Math.log2(n) / 10));
   const value = n / 1024 ** step;
-  return (value < 10 ? value.toFixed(1) : Math.round(value)) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][step];
+  return value.toLocaleString(locale(), { maximumFractionDigits: value < 10 ? 1 : 0 }) + " " + ["B", "KiB", "MiB", "GiB", "TiB"][step];
 };
 
-/** `plural(3, "page")` is "3 pages"; `plural(2, "entry", "entries")`. */
+/** English only: use `count`. */
 export const plural = (n, one, many = one + "s") => n + " " + (n === 1 ? one : many);
 
 export function announce(message) {
@@ -67,7 +97,7 @@ export function announce(message) {
 export function toast(message, label, action) {
   const node = el("div", { class: "portico-toast" }, el("span", {}, message),
     label && el("button", { type: "button", click: () => { node.remove(); action(); } }, label),
-    el("button", { type: "button", "aria-label": "Dismiss", click: () => node.remove() }, "×"));
+    el("button", { type: "button", "aria-label": t("Dismiss"), click: () => node.remove() }, "×"));
   const leave = () => node.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : node.remove();
   setTimeout(leave, label ? 10000 : 6000);
   $("#portico-toasts").append(node);
@@ -77,9 +107,9 @@ export function toast(message, label, action) {
 export async function copy(what) {
   try {
     await navigator.clipboard.writeText(what);
-    toast("Copied");
+    toast(t("Copied"));
   } catch {
-    toast("Your browser does not allow copying here.");
+    toast(t("Your browser does not allow copying here."));
   }
 }
 
@@ -111,13 +141,13 @@ export async function open(name, ...rest) {
   } catch (error) {
     loading.delete(name);
     console.error(error);
-    toast("This part of the portal could not be loaded. Check your connection.", "Try again", () => open(name, ...rest));
+    toast(t("This part of the portal could not be loaded. Check your connection."), t("Try again"), () => open(name, ...rest));
   }
 }
 
 // ---- navigation
 
-const SECTIONS = { core: "", installed: "Installed", docs: "Documentation", admin: "Administration" };
+const SECTIONS = { core: () => "", installed: () => t("Installed"), docs: () => t("Documentation"), admin: () => t("Administration") };
 
 /** Draws the entries that differ, each in its place; what stays keeps focus and listeners. */
 export function draw(nav, entries) {
@@ -129,7 +159,7 @@ export function draw(nav, entries) {
     if (!mine.length) continue;
     let section = $(`section[data-section=${name}]`, list);
     if (!section) {
-      section = el("section", { "data-section": name }, title && el("h2", {}, title), el("ul"));
+      section = el("section", { "data-section": name }, name !== "core" && el("h2", {}, title()), el("ul"));
       before ? before.after(section) : list.prepend(section);
     }
     before = section;
@@ -198,10 +228,13 @@ export function track(id, { state, percent, step } = {}) {
   }
   const shares = [...running.values()], mean = shares.reduce((a, b) => a + b, 0) / (shares.length || 1);
   $("circle + circle", button).setAttribute("stroke-dasharray", `${shares.length ? Math.max(5, mean) : 0} 100`);
-  button.title = button.ariaLabel = shares.length ? `Activity: ${shares.length} running` : button.dataset.state ? "Activity: something failed" : "Activity";
+  button.title = button.ariaLabel = shares.length ? count(shares.length, "Activity: {n} running", "Activity: {n} running") : button.dataset.state ? t("Activity: something failed") : t("Activity");
 }
 
-const WORDS = { uninstalled: "removed", disabled: "switched off", rolled_back: "rolled back", installed: "installed", enabled: "switched on", upgraded: "upgraded" };
+const HAPPENED = {
+  uninstalled: () => t("The package of this page was removed."), disabled: () => t("The package of this page was switched off."), rolled_back: () => t("The package of this page was rolled back."),
+  installed: () => t("The package of this page was installed."), enabled: () => t("The package of this page was switched on."), upgraded: () => t("The package of this page was upgraded."),
+};
 
 /** The package of the page that is looked at changed: says so, and takes neither focus nor what is being typed. */
 function mark({ type, microsite_id }) {
@@ -211,21 +244,21 @@ function mark({ type, microsite_id }) {
   page.classList.toggle("portico-stale", gone && page.dataset.kind === "package");
   $(".portico-mark", page)?.remove();
   const goal = gone ? "/" : location.pathname + location.search;
-  const message = `The package of this page was ${WORDS[what] ?? "changed"}. ` + (gone ? "What you see here is no longer live." : "You still see the page from before.");
+  const message = (HAPPENED[what]?.() ?? t("The package of this page was changed.")) + " " + (gone ? t("What you see here is no longer live.") : t("You still see the page from before."));
   const note = el("div", { class: "portico-mark" }, el("span", { class: "grow" }, message),
-    el("a", { class: "button", href: goal, click: (press) => { press.preventDefault(); press.stopPropagation(); visit(goal, gone ? "push" : "replace"); } }, gone ? "Leave this page" : "Show it now"));
+    el("a", { class: "button", href: goal, click: (press) => { press.preventDefault(); press.stopPropagation(); visit(goal, gone ? "push" : "replace"); } }, gone ? t("Leave this page") : t("Show it now")));
   ($(".portico-head, .portico-notice", page) ?? page.firstChild).before(note);
   announce(message);
 }
 
 /** A part of a page was refused: its own words, as text. */
 export function refused({ text, response }) {
-  const [, title, why] = text.match(/<h1>([^<]+)<\/h1>\s*<p>([^<]*)/) ?? [, "The portal refused this", "Code " + response.status];
+  const [, title, why] = text.match(/<h1>([^<]+)<\/h1>\s*<p>([^<]*)/) ?? [, t("The portal refused this"), t("Code {status}", { status: response.status })];
   toast(`${title}. ${why}`);
 }
 
 export function unreachable() {
-  toast("The portal did not answer. Check your connection.", "Reload", () => location.reload());
+  toast(t("The portal did not answer. Check your connection."), t("Reload"), () => location.reload());
 }
 
 // ---- the shell's own buttons
@@ -250,14 +283,36 @@ export function menu() {
 }
 small.addEventListener("change", () => { if ("sheet" in root.dataset) menu(); });
 
+/** Draws the page again in the language that the cookie names: the same page, where it is, with what was typed. */
+async function speak() {
+  const focus = doc.activeElement?.id;
+  await window.htmx.ajax("GET", location.href, {
+    target: "#portico-main", select: "#portico-main", selectOOB: "#portico-rail,#portico-bar", swap: "outerMorph transition:false show:none", source: main(),
+    headers: { "HX-History-Restore-Request": "true" },  // the whole document, frame and all
+  });
+  root.lang = $("#portico-rail").lang;
+  root.dir = $("#portico-rail").dir;
+  await learn();
+  doc.getElementById(focus)?.focus({ preventScroll: true });
+  announce(t("The portal speaks English now."));
+}
+const others = new BroadcastChannel("portico-language");
+others.onmessage = speak;
+
 const actions = {
   menu,
   theme() {
     const next = { light: "dark", dark: "" }[root.dataset.theme ?? ""] ?? "light";
     next ? root.dataset.theme = next : delete root.dataset.theme;
     remember("theme", next);
-    $("#portico-theme").title = $("#portico-theme").ariaLabel = "Theme: " + (next || "system");
-    announce("Theme: " + (next || "as your system"));
+    const says = { light: () => t("Theme: light"), dark: () => t("Theme: dark"), "": () => t("Theme: as your system") }[next]();
+    $("#portico-theme").title = $("#portico-theme").ariaLabel = says;
+    announce(says);
+  },
+  language: ({ lang }) => {
+    doc.cookie = `portico-lang=${lang}; path=/; max-age=31536000; samesite=lax`;
+    speak();
+    others.postMessage("");
   },
   async "sign-out"() {
     await fetch("/auth/sign-out", { method: "POST", headers: { "x-portico-csrf": $('meta[name="portico-csrf"]')?.content ?? "" } });
@@ -276,4 +331,6 @@ export function press(button) {
   actions[button.dataset.portico]?.(button);
 }
 
-const tools = { $, main, el, icon, glyph, api, once, text, bytes, plural, announce, toast, copy, visit, dialog, open, track, changed, remember };
+await learn();
+
+const tools = { $, main, t, count, when, locale, el, icon, glyph, api, once, text, bytes, plural, announce, toast, copy, visit, dialog, open, track, changed, remember };

@@ -175,7 +175,7 @@ listen("click", ({ target }) => {
   else if (button && !button.closest(".portico-package")) later("press", button);
 });
 listen("mouseover", ({ target }) => {  // the exact time, in the person's own zone
-  if (target.dateTime) target.title = new Date(target.dateTime).toLocaleString([], { dateStyle: "full", timeStyle: "long" });
+  if (target.dateTime) target.title = new Date(target.dateTime).toLocaleString([navigator.languages.find((tag) => tag.split("-")[0] === root.lang) ?? "en"], { dateStyle: "full", timeStyle: "long" });
 });
 
 let chord = 0;

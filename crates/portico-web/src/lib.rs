@@ -9,7 +9,9 @@
 mod css;
 mod data;
 mod engine;
+mod language;
 mod link;
+mod locales;
 mod package_assets;
 #[cfg(test)]
 mod packages_test;
@@ -23,7 +25,10 @@ mod styles;
 mod template;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod words_test;
 
+pub use language::Language;
 pub use package_assets::package_assets;
 pub use shell::{Branding, SignIn, WebShell, theme_css};
 pub use shell_assets::ShellAssets;

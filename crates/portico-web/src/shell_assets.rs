@@ -156,6 +156,7 @@ fn name_of(file: &'static include_dir::File<'static>) -> Option<&'static str> {
 
 fn content_type(name: &str) -> Option<&'static str> {
     match name.rsplit_once('.')?.1 {
+        "json" if name.starts_with("words-") => Some("application/json"),
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
         "svg" => Some("image/svg+xml"),

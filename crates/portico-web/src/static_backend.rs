@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, Weak},
 };
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use minijinja::{
     Environment, ErrorKind, Value,
@@ -25,6 +26,8 @@ use portico_plan::{access::Actor, snapshot::PackageView};
 use crate::{
     data,
     engine::{self, Limits, Render, Spent},
+    language::Language,
+    locales::{Catalogue, Locales},
     static_check,
     styles::Styles,
 };
@@ -34,25 +37,51 @@ use crate::{
 pub struct StaticFactory {
     styles: Styles,
     clock: Arc<dyn Clock>,
-    portal_name: Arc<str>,
+    facts: Facts,
+}
+
+/// What templates see as `portal`, as it is now.
+pub(crate) type Facts = Arc<ArcSwap<PortalFacts>>;
+
+/// Name of the portal and who runs it.
+#[derive(Debug, Default)]
+pub(crate) struct PortalFacts {
+    pub(crate) name: Value,
+    pub(crate) company: Value,
 }
 
 impl StaticFactory {
-    /// `styles` is shared with the shell, so that it links the style of packages; `portal_name` is what templates
-    /// see as `portal.name`.
-    pub fn new(styles: Styles, clock: Arc<dyn Clock>, portal_name: impl Into<Arc<str>>) -> Self {
+    /// `styles` and `facts` are shared with the shell, so that it links the style of packages, and so that
+    /// templates see a new name of the portal at once.
+    pub(crate) fn new(styles: Styles, clock: Arc<dyn Clock>, facts: Facts) -> Self {
         Self {
             styles,
             clock,
-            portal_name: portal_name.into(),
+            facts,
         }
+    }
+
+    /// The same with another clock.
+    #[cfg(test)]
+    pub(crate) fn at(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What authors should know about a package that nothing keeps from serving.
+    pub fn warnings(&self, package: &StagedPackage) -> Diagnostics {
+        Diagnostics(static_check::check(package).map_or_else(|_| Vec::new(), |c| c.warnings))
     }
 }
 
 impl Default for StaticFactory {
     /// A factory beside no shell: for checks.
     fn default() -> Self {
-        Self::new(Styles::default(), Arc::new(SystemClock), "Portico")
+        let facts = PortalFacts {
+            name: Value::from("Portico"),
+            company: Value::from(""),
+        };
+        let facts = Arc::new(ArcSwap::from_pointee(facts));
+        Self::new(Styles::default(), Arc::new(SystemClock), facts)
     }
 }
 
@@ -98,7 +127,8 @@ impl BackendFactory for StaticFactory {
             env,
             limits,
             clock: Arc::clone(&self.clock),
-            portal_name: Value::from(self.portal_name.to_string()),
+            facts: Arc::clone(&self.facts),
+            locales: checked.locales,
             prepared: RwLock::default(),
         }))
     }
@@ -125,6 +155,7 @@ impl BackendFactory for StaticFactory {
                 query: Vec::new(),
                 nonce: Arc::from("probe"),
                 data: Vec::new(),
+                generation: package.generation,
             };
             backend.page(&ctx, request).await?;
         }
@@ -156,7 +187,8 @@ struct StaticBackend {
     env: Environment<'static>,
     limits: Limits,
     clock: Arc<dyn Clock>,
-    portal_name: Value,
+    facts: Facts,
+    locales: Locales,
     /// What does not change from request to request, by installation.
     prepared: RwLock<HashMap<usize, Known>>,
 }
@@ -211,9 +243,16 @@ impl StaticBackend {
                 request.page.template
             ))
         })?;
+        let language = language_of(ctx);
+        let facts = self.facts.load();
         let page = PageContext {
             prepared: self.prepared(&request.package),
-            portal_name: self.portal_name.clone(),
+            portal: (
+                facts.name.clone(),
+                facts.company.clone(),
+                request.generation,
+            ),
+            language,
             tenant: ctx.tenant().to_string(),
             user: (
                 ctx.identity.name.clone(),
@@ -225,7 +264,7 @@ impl StaticBackend {
             ),
             nonce: Arc::clone(&request.nonce),
             path: request.page.path.clone(),
-            title: title(request),
+            title: title(request, language),
             params: pairs(&request.params),
             query: pairs(&request.query),
             data: request
@@ -237,6 +276,8 @@ impl StaticBackend {
         let render = Render {
             package: Arc::clone(&request.package),
             identity: Arc::clone(&ctx.identity),
+            language,
+            words: self.words(language),
             limits: self.limits,
             memory_left: self.limits.memory,
             deadline: ctx.deadline,
@@ -259,6 +300,11 @@ impl StaticBackend {
             Ok(()) => String::from_utf8(out.bytes).map_err(|e| BackendError::Failed(e.to_string())),
             Err(error) => Err(self.explain(&error, left.and_then(|r| r.spent), out.full)),
         }
+    }
+
+    /// The package's texts in a language.
+    fn words(&self, language: Language) -> Option<Arc<Catalogue>> {
+        self.locales.get(language.tag()).cloned()
     }
 
     fn explain(&self, error: &minijinja::Error, spent: Option<Spent>, full: bool) -> BackendError {
@@ -330,7 +376,7 @@ impl Backend for StaticBackend {
             .title
             .as_ref()
             .filter(|t| t.as_str().contains('{'))
-            .map(|_| title(&request));
+            .map(|_| title(&request, language_of(ctx)));
         let intent = request.page.intent.map(|intent| {
             let fields = request
                 .query
@@ -348,6 +394,11 @@ impl Backend for StaticBackend {
     }
 }
 
+/// The language that the portal chose for the person: the first.
+fn language_of(ctx: &OpContext) -> Language {
+    Language::choose(ctx.languages.get(..1).unwrap_or_default()).unwrap_or_default()
+}
+
 fn pairs(list: &[(String, String)]) -> Value {
     Value::from_pairs(
         list.iter()
@@ -356,11 +407,11 @@ fn pairs(list: &[(String, String)]) -> Value {
 }
 
 /// The page's title, its `{name.field}` placeholders filled from parameters and data.
-fn title(request: &PageRequest) -> String {
+fn title(request: &PageRequest, language: Language) -> String {
     let Some(title) = &request.page.title else {
-        return request.package.name.clone();
+        return request.package.name_in(language.tag()).to_owned();
     };
-    fill(title.as_str(), |name| {
+    fill(title.in_language(language.tag()), |name| {
         if let Some((_, value)) = request
             .params
             .iter()
@@ -405,7 +456,9 @@ fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
 #[derive(Debug)]
 struct PageContext {
     prepared: Arc<Prepared>,
-    portal_name: Value,
+    /// Name, company, generation.
+    portal: (Value, Value, u64),
+    language: Language,
     tenant: String,
     user: (String, String, bool),
     nonce: Arc<str>,
@@ -429,7 +482,12 @@ impl Object for PageContext {
             "config" => self.prepared.config.clone(),
             "params" => self.params.clone(),
             "query" => self.query.clone(),
-            "portal" => Value::from_pairs([("name", self.portal_name.clone())]),
+            "portal" => Value::from_pairs([
+                ("name", self.portal.0.clone()),
+                ("company", self.portal.1.clone()),
+                ("generation", Value::from(self.portal.2)),
+            ]),
+            "language" => Value::from(self.language.tag()),
             "tenant" => Value::from_pairs([("id", Value::from(self.tenant.as_str()))]),
             "user" => Value::from_pairs([
                 ("name", Value::from(self.user.0.as_str())),

@@ -14,7 +14,7 @@ use portico_plan::{Identity, TenantId, TenantSnapshot, access::Actor};
 use serde_json::json;
 
 use crate::{
-    ExternalFactory, StaticFactory, Styles,
+    ExternalFactory, StaticFactory,
     testing::{stage, tenant},
 };
 
@@ -53,11 +53,7 @@ fn factory() -> StaticFactory {
         .parse::<jiff::Timestamp>()
         .unwrap()
         .as_microsecond();
-    StaticFactory::new(
-        Styles::default(),
-        Arc::new(ManualClock::new(now)),
-        "Portico",
-    )
+    StaticFactory::default().at(Arc::new(ManualClock::new(now)))
 }
 
 fn context() -> OpContext {
@@ -98,6 +94,7 @@ impl World {
             query: Vec::new(),
             nonce: Arc::from("N"),
             data: Vec::new(),
+            generation: 7,
         }
     }
 
@@ -341,6 +338,7 @@ async fn rendering_is_quick() {
                 origin: "http://localhost",
                 path: "/demo",
                 request_id: "r",
+                language: "en",
                 partial: false,
             },
             Content::Package {
@@ -359,4 +357,91 @@ async fn rendering_is_quick() {
         "{length:?} bytes; page: median {:?}; with its frame: median {:?}, p95 {:?}",
         pages[1000], times[1000], times[1900]
     );
+}
+
+#[tokio::test]
+async fn texts_numbers_and_titles_are_in_the_language_of_the_person() {
+    let world = world(&[
+        (
+            "templates/index.html",
+            r#"{{ language }}|<p title="{{ t("Say \"{what}\"", what="<hi>") }}">{{ t("Hello {name}", name=user.name) }}</p>|{{ t("{n} packages", n=1) }}, {{ t("{n} packages", n=2) }}|{{ t("Not translated") }}|{{ 1536|bytes }} {{ 12345|number }} {{ "2026-11-21T05:00:00Z"|relative }}|{{ portal.generation }}"#,
+        ),
+        (
+            "locales/de.json",
+            r#"{"Hello {name}": "Hallo {name}", "Say \"{what}\"": "Sag „{what}“", "{n} packages": {"one": "ein Paket", "other": "{n} Pakete"}}"#,
+        ),
+        (
+            "locales/en.json",
+            r#"{"{n} packages": {"one": "{n} package", "other": "{n} packages"}}"#,
+        ),
+    ])
+    .await;
+    let mut html = Vec::new();
+    for language in ["en", "de", "ar-XB", "fr"] {
+        let mut ctx = context();
+        ctx.languages = Arc::from([language.to_owned()]);
+        let page = world.backend.page(&ctx, world.request(0)).await.unwrap();
+        html.push(String::from_utf8_lossy(page.html.as_ref()).into_owned());
+    }
+    let stamp = |ago| {
+        format!(
+            "<time datetime=\"2026-11-21T05:00:00Z\" title=\"2026-11-21 05:00:00 UTC\">{ago}</time>"
+        )
+    };
+    assert_eq!(
+        html[0],
+        format!(
+            "en|<p title=\"Say &quot;&lt;hi&gt;&quot;\">Hello Ada</p>|1 package, 2 packages|Not translated|1.5 KiB 12,345 {}|7",
+            stamp("1 hour ago")
+        )
+    );
+    assert_eq!(
+        html[1],
+        format!(
+            "de|<p title=\"Sag „&lt;hi&gt;“\">Hallo Ada</p>|ein Paket, 2 Pakete|Not translated|1,5 KiB 12.345 {}|7",
+            stamp("vor 1 Stunde")
+        )
+    );
+    assert!(
+        html[2].contains(">\u{202e}Hello Ada\u{202c}<"),
+        "{}",
+        html[2]
+    );
+    // What the portal does not speak is not spoken by its packages either.
+    assert!(html[3].starts_with("en|"));
+}
+
+#[tokio::test]
+async fn texts_that_translators_cannot_find_and_values_that_do_not_fit_are_refused() {
+    for (template, says) in [
+        ("{{ t(user.name) }}", "`t` without its text"),
+        ("{{ t() }}", "`t` without its text"),
+        ("{{ t(\"a\" ~ \"b\") }}", "`t` without its text"),
+        ("{{ t(\"  \") }}", "`t` without its text"),
+    ] {
+        let findings = factory()
+            .check(&package(&[("templates/index.html", template)]))
+            .unwrap_err();
+        assert!(
+            findings.to_string().contains(says),
+            "{template}: {findings}"
+        );
+    }
+    for (template, says) in [
+        ("{{ t(\"Hello {name}\") }}", "no value for `{name}`"),
+        ("{{ t(\"Hello\", strange=1) }}", "strange"),
+    ] {
+        let error = render(template).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{template}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_with_many_places_cannot_take_more_than_a_page_may() {
+    let template = format!(
+        "{{% set x = \"y\" * 100000 %}}{{{{ t(\"{}\", a=x) }}}}",
+        "{a}".repeat(1000)
+    );
+    let error = render(&template).await.unwrap_err();
+    assert!(error.to_string().contains("take more than"), "{error}");
 }

@@ -9,7 +9,7 @@ use portico_package::{
 };
 
 use crate::{
-    css, package_assets,
+    css, locales, package_assets,
     template::{self, Templates, diagnostic},
 };
 
@@ -17,6 +17,10 @@ use crate::{
 pub(crate) struct Checked {
     /// For the engine.
     pub(crate) templates: Templates,
+    /// What the package says in other languages.
+    pub(crate) locales: locales::Locales,
+    /// Findings that keep nothing from serving.
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// Checks a static package; all findings at once.
@@ -30,11 +34,11 @@ pub(crate) fn check(package: &StagedPackage) -> Result<Checked, Diagnostics> {
             .map(|(path, bytes)| (path.as_str(), bytes.as_ref()))
     };
 
-    let templates = match template::check(manifest, files()) {
+    let (templates, texts) = match template::check(manifest, files()) {
         Ok(templates) => templates,
         Err(findings) => {
             found.extend(findings.0);
-            Templates::new()
+            Default::default()
         }
     };
     let folder = manifest.files.templates();
@@ -66,11 +70,18 @@ pub(crate) fn check(package: &StagedPackage) -> Result<Checked, Diagnostics> {
         }
     }
 
+    let (locales, of_locales) = locales::check(package, &texts);
+    found.extend(of_locales);
+
     let findings = Diagnostics(found);
     if findings.has_errors() {
         Err(findings)
     } else {
-        Ok(Checked { templates })
+        Ok(Checked {
+            templates,
+            locales,
+            warnings: findings.0,
+        })
     }
 }
 

@@ -106,6 +106,9 @@ fn portal(f: &Fields<'_>) -> Portal {
         version: f.get("version").and_then(|f| line(&f, 64)),
         base_platform: f.get("base_platform").and_then(|f| line(&f, 64)),
         base_version: f.get("base_version").and_then(|f| full_version(&f)),
+        language: f
+            .get("language")
+            .and_then(|f| f.choice(&[("en", "en"), ("de", "de")]).map(str::to_owned)),
         portal_type: f
             .get("type")
             .and_then(|f| f.choice(&types))

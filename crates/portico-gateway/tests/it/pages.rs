@@ -28,7 +28,7 @@ async fn a_document_carries_everything_that_belongs_to_it() {
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
-        ("vary", "HX-Request, HX-Request-Type, Accept-Encoding"),
+        ("vary", "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie"),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
@@ -208,7 +208,7 @@ async fn data_of_a_page() {
     assert!(head.contains(r#"title="Logs & more of a&b""#), "{head}");
     let seen: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(seen["query"], json!([["q", "x y"]]));
-    assert_eq!(seen["languages"], json!(["de-ch", "en"]));
+    assert_eq!(seen["languages"], json!(["de", "de-ch", "en"]));
     assert_eq!(
         seen["data"],
         json!([

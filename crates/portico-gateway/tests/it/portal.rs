@@ -373,6 +373,14 @@ impl Portal for FakePortal {
 struct FakeShell;
 
 impl Shell for FakeShell {
+    fn language(&self, wanted: &[String]) -> &'static str {
+        if wanted.iter().any(|tag| tag.starts_with("de")) {
+            "de"
+        } else {
+            "en"
+        }
+    }
+
     fn document(&self, request: ShellRequest<'_>, content: Content<'_>) -> String {
         let content = match content {
             Content::Package {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use portico_package::{PackageId, manifest::Method};
+use portico_package::{PackageId, Text, manifest::Method};
 
 use super::{Mount, MountOwner, NavigationEntry, PackageView, Removal, TenantSnapshot};
 use crate::{
@@ -281,6 +281,11 @@ fn entries(view: &PackageView, installed: &Installed) -> Vec<NavigationEntry> {
         entries.push(NavigationEntry {
             id,
             microsite_id: view.id.clone(),
+            names: over
+                .name
+                .is_none()
+                .then(|| item.title.clone())
+                .filter(|title| matches!(title, Text::Localised(_))),
             name: over.name.unwrap_or_else(|| item.title.as_str().to_owned()),
             icon: if over.icon.is_some() {
                 view.icon.clone()

@@ -156,6 +156,7 @@ fn sign_in_form(
 ) -> Response {
     let nonce = crate::gateway_port::nonce();
     let html = core.shell.sign_in_page(&portico_web::SignIn {
+        language: caller.ctx.languages.first().map_or("en", String::as_str),
         nonce: &nonce,
         next,
         error: error.map(|e| e.1),

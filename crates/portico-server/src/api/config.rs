@@ -84,11 +84,15 @@ pub(super) async fn get(
     let tenant = core.tenant_snapshot(caller.tenant())?;
     let settings = core.settings.load();
     let identity = &caller.ctx.identity;
+    let language = caller.ctx.languages.first().map_or("en", String::as_str);
     let navigation = tenant
         .navigation
         .iter()
         .filter(|e| e.permission.as_deref().is_none_or(|p| caller.may(p)))
-        .map(|e| NavigationEntry::clone(e))
+        .map(|entry| NavigationEntry {
+            name: entry.name_in(language).to_owned(),
+            ..NavigationEntry::clone(entry)
+        })
         .collect();
     let body = PortalConfig {
         portal: PortalIdentity {
@@ -123,6 +127,10 @@ pub(super) async fn get(
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, value);
     }
+    response.headers_mut().insert(
+        header::VARY,
+        HeaderValue::from_static("Accept-Language, Cookie, Authorization"),
+    );
     response.headers_mut().insert(
         header::CACHE_CONTROL,
         HeaderValue::from_static("private, no-cache"),

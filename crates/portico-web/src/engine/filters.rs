@@ -13,6 +13,7 @@ use crate::{
         meter::{charge, charge_string, current},
         text::to_text,
     },
+    language::Language,
     link,
 };
 
@@ -267,24 +268,34 @@ fn values(env: &mut Environment<'static>) {
     env.add_filter("attr", builtin::attr);
     env.add_filter("bytes", |value: Value| -> Result<String, Error> {
         let size = f64::try_from(value).map_err(|_| invalid("bytes takes a number"))?;
-        Ok(bytes(size))
+        Ok(language().bytes(size))
+    });
+    env.add_filter("number", |value: Value| -> Result<String, Error> {
+        if !value.is_number() {
+            return Err(invalid("number takes a number"));
+        }
+        Ok(language().number(&value.to_string()))
     });
     env.add_filter("datetime", |value: Value| -> Result<Value, Error> {
         let Some(at) = instant(&value)? else {
             return Ok(Value::from(""));
         };
-        Ok(time_element(
-            at,
-            &at.strftime("%-d %b %Y, %H:%M UTC").to_string(),
-        ))
+        Ok(time_element(at, &language().date_time(at)))
     });
     env.add_filter("relative", |value: Value| -> Result<Value, Error> {
         let Some(at) = instant(&value)? else {
             return Ok(Value::from(""));
         };
         let now = current(|r| r.now_micros).unwrap_or_default();
-        Ok(time_element(at, &relative(at.as_microsecond(), now)))
+        Ok(time_element(
+            at,
+            &language().relative(at.as_microsecond(), now),
+        ))
     });
+}
+
+fn language() -> Language {
+    current(|r| r.language).unwrap_or_default()
 }
 
 /// `<time>` with the exact time; the shell's script puts it into the person's zone.
@@ -311,51 +322,6 @@ fn instant(value: &Value) -> Result<Option<jiff::Timestamp>, Error> {
     jiff::Timestamp::from_microsecond(micros)
         .map(Some)
         .map_err(|_| invalid("not a time"))
-}
-
-/// How long ago, or how long until, in words.
-pub(crate) fn relative(at: i64, now: i64) -> String {
-    let seconds = (now - at) / 1_000_000;
-    let (n, unit) = match seconds.unsigned_abs() {
-        s if s < 45 => {
-            return if seconds >= 0 {
-                "just now".into()
-            } else {
-                "in a moment".into()
-            };
-        }
-        s if s < 90 => (1, "minute"),
-        s if s < 45 * 60 => ((s + 30) / 60, "minute"),
-        s if s < 22 * 3600 => ((s + 1800) / 3600, "hour"),
-        s if s < 26 * 86_400 => ((s + 43_200) / 86_400, "day"),
-        s if s < 320 * 86_400 => (((s + 1_314_000) / 2_628_000).max(1), "month"),
-        s => (((s + 15_768_000) / 31_536_000).max(1), "year"),
-    };
-    let n = n.max(1);
-    let many = if n == 1 { "" } else { "s" };
-    if seconds >= 0 {
-        format!("{n} {unit}{many} ago")
-    } else {
-        format!("in {n} {unit}{many}")
-    }
-}
-
-/// A size in binary units.
-pub(crate) fn bytes(size: f64) -> String {
-    let mut size = size;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if size.abs() < 1024.0 {
-            break;
-        }
-        size /= 1024.0;
-        unit = next;
-    }
-    if unit == "B" || size.abs() >= 100.0 {
-        format!("{size:.0} {unit}")
-    } else {
-        format!("{size:.1} {unit}")
-    }
 }
 
 /// What the check puts behind expressions: the text cannot leave its place.

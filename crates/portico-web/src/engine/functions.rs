@@ -1,13 +1,16 @@
 //! Functions of templates, and the metered forms of operators.
 
-use minijinja::{Environment, Error, ErrorKind, Value, value::Rest};
+use minijinja::{
+    Environment, Error, ErrorKind, Value,
+    value::{Kwargs, Rest},
+};
 
 use crate::{
     engine::{
         meter::{charge, charge_string, current},
         text::to_text,
     },
-    link,
+    link, locales,
 };
 
 /// Adds them.
@@ -92,6 +95,8 @@ pub(crate) fn install(env: &mut Environment<'static>) {
         });
     }
 
+    env.add_function("t", translated);
+
     env.add_function("__m", |bytes: usize| -> Result<&'static str, Error> {
         charge(bytes).map(|()| "")
     });
@@ -106,6 +111,38 @@ pub(crate) fn install(env: &mut Environment<'static>) {
     env.add_function("__add", add);
     env.add_function("__mul", mul);
     env.add_function("__in", contains);
+}
+
+/// `t("Hello {name}", name=…)`: the package's own translation, else the English text.
+fn translated(english: &str, values: Kwargs) -> Result<String, Error> {
+    let mut stopped = None;
+    let number = values
+        .peek::<Value>("n")
+        .ok()
+        .and_then(|n| f64::try_from(n).ok());
+    let (language, words) = current(|r| (r.language, r.words.clone())).unwrap_or_default();
+    let text = locales::say(words.as_deref(), language, english, number);
+    let filled = locales::fill(text, |name| {
+        let value = values.get::<Value>(name).ok()?;
+        let value = to_text(&value).and_then(|text| {
+            charge(text.len())?;
+            Ok(text.into_owned())
+        });
+        value.map_err(|error| stopped = Some(error)).ok()
+    });
+    let filled = filled.map_err(|name| {
+        let missing = || {
+            let message = format!("t() got no value for `{{{name}}}`");
+            Error::new(ErrorKind::MissingArgument, message)
+        };
+        stopped.unwrap_or_else(missing)
+    })?;
+    if number.is_some() {
+        let _chose: Value = values.get("n")?;
+    }
+    values.assert_all_used()?;
+    charge_string(filled.len())?;
+    Ok(language.mirror(filled))
 }
 
 fn wrong(operator: &str, a: &Value, b: &Value) -> Error {

@@ -6,6 +6,8 @@ use minijinja::{Error, ErrorKind};
 use portico_plan::{Identity, snapshot::PackageView};
 use tokio_util::sync::CancellationToken;
 
+use crate::{language::Language, locales::Catalogue};
+
 /// What a rendering may spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -35,6 +37,9 @@ impl Default for Limits {
 pub(crate) struct Render {
     pub(crate) package: Arc<PackageView>,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) language: Language,
+    /// The package's texts in that language.
+    pub(crate) words: Option<Arc<Catalogue>>,
     pub(crate) limits: Limits,
     pub(crate) memory_left: usize,
     pub(crate) deadline: Instant,

@@ -39,6 +39,7 @@ pub(crate) const FILTERS: &[&str] = &[
     "map",
     "max",
     "min",
+    "number",
     "reject",
     "rejectattr",
     "relative",
@@ -105,6 +106,7 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "link",
     "namespace",
     "range",
+    "t",
     "url",
 ];
 

@@ -25,14 +25,15 @@ use portico_plan::{access::Actor, snapshot::PackageView};
 pub use theme::theme_css;
 
 use crate::{
+    language::Language,
     package_assets::{CSS, asset},
     shell::{
         html::escape,
-        messages::{ENGLISH, Messages, fill},
+        messages::{Messages, fill},
         navigation::{Cache, glyph, icon},
     },
     shell_assets::ShellAssets,
-    static_backend::StaticFactory,
+    static_backend::{Facts, PortalFacts, StaticFactory},
     styles::Styles,
     template::BOOST,
 };
@@ -50,6 +51,8 @@ pub struct Branding {
     pub favicon: Option<String>,
     /// CSS colour.
     pub primary_color: Option<String>,
+    /// For people who want no language that the portal speaks.
+    pub language: Language,
 }
 
 impl Default for Branding {
@@ -60,6 +63,7 @@ impl Default for Branding {
             logo: None,
             favicon: None,
             primary_color: None,
+            language: Language::default(),
         }
     }
 }
@@ -79,6 +83,8 @@ struct Brand {
 pub struct SignIn<'a> {
     /// Nonce of this response.
     pub nonce: &'a str,
+    /// Tag of the person's language, one that [`Shell::language`] answered.
+    pub language: &'a str,
     /// Where the person goes afterwards: a path of this portal.
     pub next: &'a str,
     /// Why the last attempt failed.
@@ -90,6 +96,7 @@ pub struct WebShell {
     brand: ArcSwap<Brand>,
     assets: &'static ShellAssets,
     styles: Styles,
+    facts: Facts,
     navigation: Cache,
     /// Themes by request path; older ones stay for browsers that still show them.
     themes: RwLock<HashMap<String, Arc<Asset>>>,
@@ -106,6 +113,7 @@ impl WebShell {
             }),
             assets: ShellAssets::embedded(),
             styles: Styles::default(),
+            facts: Facts::default(),
             navigation: Cache::default(),
             themes: RwLock::default(),
         };
@@ -125,6 +133,10 @@ impl WebShell {
                 .insert(path.clone(), file);
             theme = Some(path);
         }
+        self.facts.store(Arc::new(PortalFacts {
+            name: branding.name.as_str().into(),
+            company: branding.company_name.as_deref().unwrap_or_default().into(),
+        }));
         self.brand.store(Arc::new(Brand::draw(
             branding,
             theme.as_deref(),
@@ -135,20 +147,16 @@ impl WebShell {
 
     /// The back end of runtime `static`, which tells this shell which packages bring style.
     pub fn static_factory(&self, clock: Arc<dyn Clock>) -> StaticFactory {
-        StaticFactory::new(
-            self.styles.clone(),
-            clock,
-            self.brand.load().branding.name.clone(),
-        )
+        StaticFactory::new(self.styles.clone(), clock, Arc::clone(&self.facts))
     }
 
     /// The page that asks who somebody is: without the frame, and without scripts but the theme's.
     pub fn sign_in_page(&self, sign_in: &SignIn<'_>) -> String {
         let brand = self.brand.load();
-        let words = &ENGLISH;
+        let words = Messages::of(Language::of_tag(sign_in.language).unwrap_or_default());
         let mut out = String::with_capacity(3072);
         let title = fill(words.sign_in_title, &brand.branding.name);
-        self.head(&brand, &title, sign_in.nonce, "", None, &mut out);
+        self.head(&brand, words, &title, sign_in.nonce, None, &mut out);
         out.push_str("<body class=\"portico-plain\"><main id=\"portico-main\" class=\"portico-card\" data-kind=\"sign-in\"><h1>");
         escape(&title, &mut out);
         out.push_str("</h1><form class=\"stack\" method=\"post\" action=\"/auth/sign-in\"><input type=\"hidden\" name=\"next\" value=\"");
@@ -173,20 +181,22 @@ impl WebShell {
         out
     }
 
-    /// From the doctype to the end of `<head>`.
+    /// From the doctype to the end of `<head>`; documents with a frame have a CSRF token and a generation.
     fn head(
         &self,
         brand: &Brand,
+        words: &Messages,
         title: &str,
         nonce: &str,
-        csrf: &str,
-        generation: Option<u64>,
+        frame: Option<(&str, u64)>,
         out: &mut String,
     ) {
         out.push_str("<!doctype html>\n<html lang=\"");
-        out.push_str(ENGLISH.language);
+        out.push_str(words.language.tag());
+        out.push_str("\" dir=\"");
+        out.push_str(words.language.direction());
         out.push('"');
-        if let Some(generation) = generation {
+        if let Some((_, generation)) = frame {
             out.push_str(" data-generation=\"");
             out.push_str(&generation.to_string());
             out.push('"');
@@ -194,14 +204,14 @@ impl WebShell {
         out.push_str("><head><meta charset=\"utf-8\"><title>");
         escape(title, out);
         out.push_str("</title><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\">");
-        if !csrf.is_empty() {
+        if let Some((csrf, _)) = frame.filter(|(csrf, _)| !csrf.is_empty()) {
             out.push_str("<meta name=\"portico-csrf\" content=\"");
             escape(csrf, out);
             out.push_str("\">");
         }
         self.script("theme.js", "", nonce, out);
         out.push_str(&brand.links);
-        if generation.is_some() {
+        if frame.is_some() {
             out.push_str("<meta name=\"htmx-config\" content='{\"extensions\":\"hx-csp\",\"defaultTimeout\":30000}'><script type=\"application/json\" id=\"portico-modules\">");
             out.push_str(self.assets.modules());
             out.push_str("</script>");
@@ -223,10 +233,14 @@ impl WebShell {
     }
 
     fn rail(&self, brand: &Brand, request: &ShellRequest<'_>, out: &mut String) {
-        let words = &ENGLISH;
+        let words = words(request);
         out.push_str("<a class=\"portico-skip\" href=\"#portico-main\">");
         out.push_str(words.skip);
-        out.push_str("</a><aside id=\"portico-rail\" aria-label=\"");
+        out.push_str("</a><aside id=\"portico-rail\" lang=\"");
+        out.push_str(words.language.tag());
+        out.push_str("\" dir=\"");
+        out.push_str(words.language.direction());
+        out.push_str("\" aria-label=\"");
         out.push_str(words.portal);
         out.push_str("\">");
         out.push_str(&brand.mark);
@@ -247,7 +261,23 @@ impl WebShell {
             escape(&name, out);
             out.push_str("</p><button type=\"button\" data-portico=\"keys\">");
             out.push_str(words.shortcuts);
-            out.push_str("</button><button type=\"button\" data-portico=\"sign-out\">");
+            out.push_str("</button><div role=\"group\" class=\"portico-languages\" aria-label=\"");
+            out.push_str(words.language_name);
+            out.push_str("\">");
+            for (language, name) in Language::OFFERED {
+                out.push_str("<button type=\"button\" data-portico=\"language\" lang=\"");
+                out.push_str(language.tag());
+                out.push_str("\" aria-pressed=\"");
+                out.push_str(if language == words.language {
+                    "true"
+                } else {
+                    "false"
+                });
+                out.push_str("\">");
+                out.push_str(name);
+                out.push_str("</button>");
+            }
+            out.push_str("</div><button type=\"button\" data-portico=\"sign-out\">");
             out.push_str(words.sign_out);
             out.push_str("</button></div>");
         } else {
@@ -303,14 +333,20 @@ impl WebShell {
         intent: Option<&(Intent, &serde_json::Value)>,
         out: &mut String,
     ) {
-        let words = &ENGLISH;
+        let words = words(request);
         // With htmx the answer's header asks; a document has to carry the question itself.
         if let Some((intent, fields)) = intent.filter(|_| !request.partial) {
             out.push_str("<div hidden data-portico-intent=\"");
             escape(&intent_json(*intent, package, fields).to_string(), out);
             out.push_str("\"></div>");
         }
-        crumbs(words, &package.mount, &package.name, title, out);
+        crumbs(
+            words,
+            &package.mount,
+            package.name_in(words.language.tag()),
+            title,
+            out,
+        );
         if self.styles.has(&package.digest) {
             out.push_str("<link rel=\"stylesheet\" href=\"/assets/");
             out.push_str(&package.digest.hex());
@@ -322,7 +358,10 @@ impl WebShell {
         escape(title, out);
         out.push_str("</h1>");
         let first = request.path.trim_end_matches('/') == package.mount.trim_end_matches('/');
-        let description = package.manifest.description.as_str();
+        let description = package
+            .manifest
+            .description
+            .in_language(words.language.tag());
         if first && !description.is_empty() {
             out.push_str("<p>");
             escape(description, out);
@@ -335,7 +374,7 @@ impl WebShell {
         out.push_str("</portico-package><footer class=\"portico-owner\">");
         out.push_str(words.page_of);
         out.push_str(" <b>");
-        escape(&package.name, out);
+        escape(package.name_in(words.language.tag()), out);
         out.push_str("</b> <span class=\"mono\">");
         escape(&package.version.to_string(), out);
         out.push_str("</span></footer>");
@@ -343,9 +382,16 @@ impl WebShell {
 }
 
 impl Shell for WebShell {
+    fn language(&self, wanted: &[String]) -> &'static str {
+        Language::choose(wanted)
+            .unwrap_or_else(|| self.brand.load().branding.language)
+            .tag()
+    }
+
     fn document(&self, request: ShellRequest<'_>, content: Content<'_>) -> String {
         let brand = self.brand.load();
-        let title = format!("{} · {}", title_of(&content), brand.branding.name);
+        let words = words(&request);
+        let title = format!("{} · {}", title_of(&content, words), brand.branding.name);
         let html = if let Content::Package { html, .. } = &content {
             html.len()
         } else {
@@ -361,10 +407,10 @@ impl Shell for WebShell {
         }
         self.head(
             &brand,
+            words,
             &title,
             request.nonce,
-            request.csrf,
-            Some(request.tenant.generation),
+            Some((request.csrf, request.tenant.generation)),
             &mut out,
         );
         out.push_str("<body hx-nonce=\"");
@@ -373,10 +419,10 @@ impl Shell for WebShell {
         out.push_str(BOOST);
         out.push_str("'>");
         self.rail(&brand, &request, &mut out);
-        bar(&ENGLISH, &mut out);
+        bar(words, &mut out);
         self.main(&request, &content, &mut out);
         out.push_str("<div id=\"portico-live\" class=\"portico-hidden\" role=\"status\" aria-live=\"polite\"></div><div id=\"portico-toasts\" role=\"region\" aria-label=\"");
-        out.push_str(ENGLISH.notifications);
+        out.push_str(words.notifications);
         out.push_str("\"></div></body></html>");
         out
     }
@@ -468,10 +514,15 @@ fn person(request: &ShellRequest<'_>) -> String {
     }
 }
 
-fn title_of(content: &Content<'_>) -> String {
+/// The words for whoever asks.
+fn words(request: &ShellRequest<'_>) -> &'static Messages {
+    Messages::of(Language::of_tag(request.language).unwrap_or_default())
+}
+
+fn title_of(content: &Content<'_>, words: &Messages) -> String {
     match content {
         Content::Package { title, .. } => (*title).to_owned(),
-        other => notice::heading(other),
+        other => notice::heading(other, words),
     }
 }
 
@@ -489,7 +540,7 @@ fn bar(words: &Messages, out: &mut String) {
     out.push_str("</span><button type=\"button\" id=\"portico-activity\" data-portico=\"activity\" aria-label=\"");
     out.push_str(words.activity);
     out.push_str("\"><svg class=\"portico-ring\" viewBox=\"0 0 20 20\" aria-hidden=\"true\"><circle cx=\"10\" cy=\"10\" r=\"8\"/><circle cx=\"10\" cy=\"10\" r=\"8\" pathLength=\"100\"/></svg></button><button type=\"button\" id=\"portico-theme\" data-portico=\"theme\" aria-label=\"");
-    out.push_str(words.theme_system);
+    out.push_str(words.theme);
     out.push_str("\">");
     icon("theme", "portico-icon", out);
     out.push_str("</button></header>");

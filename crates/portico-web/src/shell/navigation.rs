@@ -9,7 +9,7 @@ use std::{
 use portico_plan::{TenantSnapshot, can, snapshot::NavigationEntry};
 
 use super::{html::escape, messages::Messages};
-use crate::shell_assets::ShellAssets;
+use crate::{language::Language, shell_assets::ShellAssets};
 
 /// Navigation HTML with the places where the current entry is marked.
 #[derive(Debug)]
@@ -84,9 +84,10 @@ impl Navigation {
             self.links.push((entry.path.clone(), out.len()));
         }
         out.push('>');
-        glyph(entry.icon.as_deref(), &entry.name, out);
+        let name = entry.name_in(words.language.tag());
+        glyph(entry.icon.as_deref(), name, out);
         out.push_str("<span class=\"portico-label\">");
-        escape(&entry.name, out);
+        escape(name, out);
         out.push_str("</span>");
         if entry.external {
             out.push_str("<span class=\"portico-hidden\"> ");
@@ -158,7 +159,7 @@ pub(crate) fn glyph(icon: Option<&str>, name: &str, out: &mut String) {
 
 /// Drawn navigations by what they are drawn from.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(RwLock<HashMap<(usize, u64), Cached>>);
+pub(crate) struct Cache(RwLock<HashMap<(usize, u64, Language), Cached>>);
 
 #[derive(Debug)]
 struct Cached {
@@ -176,7 +177,11 @@ impl Cache {
     ) -> Arc<Navigation> {
         let mut hasher = DefaultHasher::new();
         permissions.hash(&mut hasher);
-        let key = (tenant.navigation.as_ptr() as usize, hasher.finish());
+        let key = (
+            tenant.navigation.as_ptr() as usize,
+            hasher.finish(),
+            words.language,
+        );
         // Addresses come back and hashes collide, so both are compared.
         let same = |c: &Cached| {
             c.entries

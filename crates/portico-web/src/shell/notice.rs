@@ -6,42 +6,48 @@ use portico_plan::inventory::State;
 use super::{
     crumbs,
     html::escape,
-    messages::{ENGLISH, fill},
+    messages::{Messages, fill},
     navigation::icon,
+    words,
 };
 
 /// The heading of a page without content.
-pub(crate) fn heading(content: &Content<'_>) -> String {
-    let words = &ENGLISH;
+pub(crate) fn heading(content: &Content<'_>, words: &Messages) -> String {
     match content {
         Content::Package { title, .. } => (*title).to_owned(),
-        Content::Removed(removal) => fill(words.removed.0, &removal.name),
+        Content::Removed(removal) => fill(words.removed, &removal.name),
         Content::Off(package) if package.state == State::Disabled => {
-            fill(words.off.0, &package.name)
+            fill(words.off, package.name_in(words.language.tag()))
         }
-        Content::Off(package) => fill(words.not_ready.0, &package.name),
-        Content::NotFound => words.not_found.0.to_owned(),
-        Content::Forbidden(_) => words.forbidden.0.to_owned(),
+        Content::Off(package) => fill(words.not_ready, package.name_in(words.language.tag())),
+        Content::NotFound => words.not_found.to_owned(),
+        Content::Forbidden(_) => words.forbidden.to_owned(),
         Content::Failed { status: 504, .. } => words.too_slow.to_owned(),
         Content::Failed {
             package: Some(package),
             ..
-        } => fill(words.failed_of, &package.name),
-        Content::Failed { .. } => words.failed.0.to_owned(),
+        } => fill(words.failed_of, package.name_in(words.language.tag())),
+        Content::Failed { .. } => words.failed.to_owned(),
     }
 }
 
 /// Writes the content of `<main>`.
 pub(crate) fn write(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut String) {
-    let words = &ENGLISH;
-    let heading = heading(content);
+    let words = words(request);
+    let heading = heading(content, words);
     match content {
         Content::Off(package)
         | Content::Failed {
             package: Some(package),
             ..
         } => {
-            crumbs(words, &package.mount, &package.name, &heading, out);
+            crumbs(
+                words,
+                &package.mount,
+                package.name_in(words.language.tag()),
+                &heading,
+                out,
+            );
         }
         _ => crumbs(words, "/", &heading, &heading, out),
     }
@@ -61,24 +67,24 @@ pub(crate) fn write(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut
         Content::Package { .. } => {}
         Content::Removed(removal) => {
             out.push_str("<p>");
-            out.push_str(words.removed.1);
+            out.push_str(words.removed_by);
             out.push_str(" <b>");
             escape(&who(&removal.by), out);
             out.push_str("</b>, ");
-            time(removal.at, out);
+            time(removal.at, words, out);
             out.push_str(".</p>");
-            paragraph(words.removed.2, out);
+            paragraph(words.removed_next, out);
         }
         Content::Off(package) => {
-            let (_, since, next) = if package.state == State::Disabled {
-                words.off
+            let (since, next) = if package.state == State::Disabled {
+                (words.off_since, words.off_next)
             } else {
-                words.not_ready
+                (words.not_ready_since, words.not_ready_next)
             };
             out.push_str("<p>");
             out.push_str(since);
             out.push_str(", ");
-            time(package.changed_at, out);
+            time(package.changed_at, words, out);
             out.push('.');
             if let Some(reason) = &package.reason {
                 out.push(' ');
@@ -87,16 +93,16 @@ pub(crate) fn write(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut
             out.push_str("</p>");
             paragraph(next, out);
         }
-        Content::NotFound => paragraph(words.not_found.1, out),
+        Content::NotFound => paragraph(words.not_found_why, out),
         Content::Forbidden(permission) => {
             out.push_str("<p>");
-            out.push_str(words.forbidden.1);
+            out.push_str(words.forbidden_needs);
             out.push_str(" <code>");
             escape(permission, out);
             out.push_str("</code>.</p>");
             paragraph(
                 if request.identity.is_signed_in() {
-                    words.forbidden.2
+                    words.forbidden_next
                 } else {
                     words.forbidden_signed_out
                 },
@@ -116,7 +122,7 @@ pub(crate) fn write(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut
 }
 
 fn actions(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut String) {
-    let words = &ENGLISH;
+    let words = words(request);
     out.push_str("<p class=\"row\">");
     if matches!(content, Content::Forbidden(_)) && !request.identity.is_signed_in() {
         // The sign-in page has no frame, so it is loaded as a document.
@@ -142,7 +148,11 @@ fn actions(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut String) 
         Content::Failed { package, .. } => {
             button(request.path, words.try_again, "button primary");
             if let Some(package) = package.filter(|p| *p.mount != *request.path) {
-                button(&package.mount, &fill(words.go_to, &package.name), "button");
+                button(
+                    &package.mount,
+                    &fill(words.go_to, package.name_in(words.language.tag())),
+                    "button",
+                );
             }
         }
         _ => button("/", words.go_to_start, "button primary"),
@@ -151,7 +161,7 @@ fn actions(request: &ShellRequest<'_>, content: &Content<'_>, out: &mut String) 
 }
 
 fn details(request: &ShellRequest<'_>, content: &Content<'_>, heading: &str, out: &mut String) {
-    let words = &ENGLISH;
+    let words = words(request);
     let mut text = format!(
         "{heading}\n{}{}\n{} {}",
         request.origin, request.path, words.request, request.request_id
@@ -189,12 +199,12 @@ fn who(actor: &str) -> String {
     actor.split_once(':').map_or(actor, |(_, id)| id).to_owned()
 }
 
-fn time(micros: i64, out: &mut String) {
+fn time(micros: i64, words: &Messages, out: &mut String) {
     let Ok(at) = jiff::Timestamp::from_microsecond(micros) else {
         return;
     };
     out.push_str(&format!(
         "<time datetime=\"{at:.0}\">{}</time>",
-        at.strftime("%-d %b %Y, %H:%M UTC")
+        words.language.date_time(at)
     ));
 }

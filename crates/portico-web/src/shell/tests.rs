@@ -68,6 +68,7 @@ fn request<'a>(
         origin: "https://portal.example",
         path,
         request_id: "0123456789abcdef0123456789abcdef",
+        language: "en",
         partial: false,
     }
 }
@@ -233,6 +234,7 @@ fn the_sign_in_page() {
         ..Branding::default()
     });
     let html = shell.sign_in_page(&SignIn {
+        language: "en",
         nonce: "N0nce",
         next: "/demo?a=\"b",
         error: Some("Used <already>."),

@@ -26,17 +26,21 @@ use crate::template::value::Area;
 /// Checked templates by name (below the templates folder), rewritten for the engine.
 pub(crate) type Templates = BTreeMap<String, String>;
 
+/// Texts that templates show through `t`, with the file that says each first.
+pub(crate) type Texts = BTreeMap<String, String>;
+
 /// Checks and rewrites every template of a package.
 pub(crate) fn check<'f>(
     manifest: &Manifest,
     files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
-) -> Result<Templates, Diagnostics> {
+) -> Result<(Templates, Texts), Diagnostics> {
     let area = Area {
         mount: mount_of(manifest),
     };
     let folder = manifest.files.templates();
     let mut templates = Templates::new();
     let mut uses = Vec::new();
+    let mut texts = Texts::new();
     let mut found = Vec::new();
     for (path, bytes) in files {
         let Some(name) = path.strip_prefix(folder) else {
@@ -69,6 +73,9 @@ pub(crate) fn check<'f>(
         match rewrite::rewrite(name, source, &area) {
             Ok(done) => {
                 templates.insert(name.to_owned(), done.source);
+                for text in done.texts {
+                    texts.entry(text).or_insert_with(|| path.to_owned());
+                }
                 uses.extend(
                     done.uses
                         .into_iter()
@@ -107,7 +114,7 @@ pub(crate) fn check<'f>(
     if findings.has_errors() {
         Err(findings)
     } else {
-        Ok(templates)
+        Ok((templates, texts))
     }
 }
 

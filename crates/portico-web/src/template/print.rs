@@ -15,6 +15,8 @@ pub(crate) struct Printer<'a> {
     /// Names that the template itself gives (variables, macros, parameters).
     pub(crate) names: &'a BTreeSet<String>,
     pub(crate) found: Vec<Complaint>,
+    /// English texts that are shown through `t`.
+    pub(crate) texts: Vec<String>,
 }
 
 impl Printer<'_> {
@@ -255,6 +257,9 @@ impl Printer<'_> {
                                 nearest(v.id, FUNCTIONS),
                             );
                         }
+                        if v.id == "t" {
+                            self.text(expr, &c.args);
+                        }
                         out.push_str(v.id);
                     }
                     other => self.operand(other, out),
@@ -281,6 +286,22 @@ impl Printer<'_> {
                 }
                 out.push_str(" }");
             }
+        }
+    }
+
+    /// Remembers the text of `t("…")`. It must stand there as it is, so that translators find it.
+    fn text(&mut self, expr: &Expr<'_>, args: &[CallArg<'_>]) {
+        let literal = match args.first() {
+            Some(CallArg::Pos(Expr::Const(c))) => c.value.as_str().map(str::to_owned),
+            _ => None,
+        };
+        match literal.filter(|text| !text.trim().is_empty()) {
+            Some(text) => self.texts.push(text),
+            None => self.complain(
+                expr,
+                "`t` without its text".into(),
+                "write the English text itself: t(\"Hello {name}\", name=user.name)",
+            ),
         }
     }
 

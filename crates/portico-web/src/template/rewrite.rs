@@ -25,6 +25,8 @@ pub(crate) struct Rewritten {
     pub(crate) source: String,
     /// Templates that it names literally: name and byte offset.
     pub(crate) uses: Vec<(String, usize)>,
+    /// English texts that it shows through `t`.
+    pub(crate) texts: Vec<String>,
 }
 
 /// Checks `source` and rewrites it; findings carry byte offsets.
@@ -64,11 +66,17 @@ pub(crate) fn rewrite(file: &str, source: &str, area: &Area) -> Result<Rewritten
         names: &names,
         scanner: Scanner::new(area, Reading::Template),
         uses: Vec::new(),
+        texts: Vec::new(),
     };
     let done = walk
         .body(&template.children)
         .and_then(|()| walk.scanner.finish(source.len()));
-    let Walk { scanner, uses, .. } = walk;
+    let Walk {
+        scanner,
+        uses,
+        texts,
+        ..
+    } = walk;
     if done.is_err() || !scanner.found.is_empty() {
         let mut found = scanner.found;
         found.sort_by_key(|f| f.at);
@@ -77,6 +85,7 @@ pub(crate) fn rewrite(file: &str, source: &str, area: &Area) -> Result<Rewritten
     Ok(Rewritten {
         source: scanner.out.into_text(),
         uses,
+        texts,
     })
 }
 
@@ -93,6 +102,7 @@ struct Walk<'a> {
     names: &'a BTreeSet<String>,
     scanner: Scanner<'a>,
     uses: Vec<(String, usize)>,
+    texts: Vec<String>,
 }
 
 type Walked = Result<(), Stop>;
@@ -106,8 +116,10 @@ impl Walk<'_> {
         let mut printer = Printer {
             names: self.names,
             found: Vec::new(),
+            texts: Vec::new(),
         };
         let out = f(&mut printer);
+        self.texts.append(&mut printer.texts);
         let found: Vec<Complaint> = printer.found;
         for (at, message, hint) in found {
             self.scanner.complain(at, message, hint);

@@ -150,9 +150,7 @@ fn findings(path: &Path) -> Result<(Diagnostics, Option<Manifest>), Failure> {
                     .collect(),
             ),
         };
-        if let Err(more) = portico_server::check_package(&staged) {
-            found.0.extend(more.0);
-        }
+        found.0.extend(portico_server::check_package(&staged).0);
     }
     Ok((found, manifest))
 }
