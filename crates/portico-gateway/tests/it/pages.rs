@@ -28,7 +28,10 @@ async fn a_document_carries_everything_that_belongs_to_it() {
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
-        ("vary", "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie"),
+        (
+            "vary",
+            "HX-Request, HX-Request-Type, Accept-Encoding, Accept-Language, Cookie",
+        ),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
