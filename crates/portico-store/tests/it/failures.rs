@@ -109,7 +109,7 @@ async fn a_server_that_goes_and_comes_back_is_unavailable_and_then_available() {
         return;
     }
     let mut cluster = Cluster::start();
-    let url = cluster.database().await.parse().unwrap();
+    let url = postgres::database(&cluster).await.parse().unwrap();
     let store = Store::open(&url).await.unwrap();
     let mut tx = store.begin().await.unwrap();
     tx.tenant_upsert(&tenant(), "Default", &[], NOW)

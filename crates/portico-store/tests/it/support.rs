@@ -36,7 +36,7 @@ impl Db {
         if postgres::is_off() {
             return None;
         }
-        let text = postgres::shared().database().await;
+        let text = postgres::database(postgres::shared()).await;
         Some(Self {
             url: text.parse().unwrap(),
             text,

@@ -120,7 +120,7 @@ async fn run(cases: &[Case]) {
     let place = folder();
     let data = place.path().join("data");
     let portal = Process::start(&data, None);
-    let token = token(&data);
+    let token = token(&data, None);
     let client = portal.client(&token);
     let root: Value = serde_json::from_slice(&registry.root()).unwrap();
     let trust =

@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be had is a failed test")]
 
+#[path = "../../../portico-store/tests/it/cluster.rs"]
+mod cluster;
 mod crash;
+mod faults;
 mod process;

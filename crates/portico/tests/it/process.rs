@@ -2,12 +2,22 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use portico_testkit::Client;
+
+const SERVE: [&str; 7] = [
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+    "--threads",
+    "1",
+    "--log",
+    "warn",
+];
 
 /// The binary of this build, or the one that `PORTICO_BIN` names.
 pub(crate) fn portico() -> Command {
@@ -37,21 +47,48 @@ impl Process {
     /// Starts on a data folder, on a free port; aborts at a fault point if one is named.
     pub(crate) fn start(data: &Path, fault: Option<&str>) -> Self {
         let mut serve = portico();
-        serve
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--threads",
-                "1",
-                "--log",
-                "warn",
-                "--data",
-            ])
-            .arg(data);
+        serve.args(SERVE).arg("--data").arg(data);
         if let Some(point) = fault {
             serve.env("PORTICO_FAULT_ABORT", point);
         }
+        Self::spawn(serve, data)
+    }
+
+    /// Starts with a configuration file.
+    pub(crate) fn configured(data: &Path, config: &Path) -> Self {
+        let mut serve = portico();
+        serve.args(SERVE).arg("--data").arg(data);
+        serve.arg("--config").arg(config);
+        Self::spawn(serve, data)
+    }
+
+    /// Starts on a disk of its own of `size` bytes, which nobody else sees: a tmpfs in a mount namespace.
+    /// The folder `data` must be there; [`Process::inside`] leads to what is on it. Answers a token, too:
+    /// SQLite would follow that path out of the namespace.
+    pub(crate) fn on_small_disk(data: &Path, size: u64) -> (Self, String) {
+        let script = r#"mount -t tmpfs -o size="$SIZE" portico-test "$DATA" \
+            && "$1" token new --admin --quiet --data "$DATA" >"$DATA.token" && exec "$@""#;
+        let serve = portico();
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+        unshare.arg(serve.get_program());
+        for (name, _) in serve.get_envs() {
+            unshare.env_remove(name);
+        }
+        unshare.env("SIZE", size.to_string()).env("DATA", data);
+        unshare.args(SERVE).arg("--data").arg(data);
+        let portal = Self::spawn(unshare, data);
+        let token = std::fs::read_to_string(data.with_extension("token")).unwrap();
+        (portal, token.trim().to_owned())
+    }
+
+    /// A folder as the portal sees it.
+    pub(crate) fn inside(&self, folder: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(folder.strip_prefix("/").unwrap())
+    }
+
+    fn spawn(mut serve: Command, data: &Path) -> Self {
         let folder = data.parent().unwrap();
         let log = std::fs::File::options()
             .create(true)
@@ -122,17 +159,16 @@ impl Drop for Process {
     }
 }
 
-/// A token that may do everything, made without a running portal.
-pub(crate) fn token(data: &Path) -> String {
-    let made = portico()
-        .args(["token", "new", "--admin", "--quiet", "--data"])
-        .arg(data)
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
+/// A token that may do everything, made beside the portal.
+pub(crate) fn token(data: &Path, config: Option<&Path>) -> String {
+    let mut command = portico();
+    command.args(["token", "new", "--admin", "--quiet", "--data"]);
+    command.arg(data);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    let made = command.output().unwrap();
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{said}");
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
