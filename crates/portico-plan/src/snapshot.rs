@@ -35,8 +35,10 @@ pub struct TenantSnapshot {
     pub generation: u64,
     /// Who answers, by mount path (`/logstream`; the empty text is the root).
     mounts: imbl::HashMap<Arc<str>, Mount>,
-    /// Most segments that any mount has: how many prefixes a lookup has to try.
-    depth: usize,
+    /// How many mounts have how many segments; the most is how many prefixes a lookup has to try.
+    levels: imbl::OrdMap<usize, usize>,
+    /// What is gone and may still answer at its path.
+    gone: imbl::OrdMap<PackageId, (Arc<str>, Arc<Removal>)>,
     /// Installed packages by id.
     pub packages: imbl::OrdMap<PackageId, Arc<PackageView>>,
     /// Navigation of everybody, in order; filter by permission when shown.
@@ -50,6 +52,8 @@ pub struct Mount {
     pub path: Arc<str>,
     /// Who answers.
     pub owner: MountOwner,
+    /// Who would answer here too, were the owner not there; empty nearly always.
+    others: Vec<PackageId>,
 }
 
 /// Who answers at a mount.

@@ -1,6 +1,9 @@
 //! From what is installed to what requests are routed by.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portico_package::{PackageId, Text, manifest::Method};
 
@@ -20,7 +23,8 @@ impl TenantSnapshot {
             tenant,
             generation: 0,
             mounts: imbl::HashMap::new(),
-            depth: 0,
+            levels: imbl::OrdMap::new(),
+            gone: imbl::OrdMap::new(),
             packages: imbl::OrdMap::new(),
             navigation: Arc::from([]),
         }
@@ -52,80 +56,149 @@ impl TenantSnapshot {
                 changed.insert(id.clone());
             }
         }
-        let mounts = mounts(prev, &packages, &inventory.removed, &changed);
-        Self {
+        let navigation = navigation(&prev.navigation, &packages, &changed);
+        let mut next = Self {
             tenant: inventory.tenant.clone(),
             generation: inventory.generation,
-            depth: mounts
-                .values()
-                .map(|m| segments(&m.path))
-                .max()
-                .unwrap_or(0),
-            mounts,
-            navigation: navigation(&prev.navigation, &packages, &changed),
+            mounts: prev.mounts.clone(),
+            levels: prev.levels.clone(),
+            gone: prev.gone.clone(),
             packages,
-        }
-    }
-}
-
-fn segments(path: &str) -> usize {
-    path.bytes().filter(|byte| *byte == b'/').count()
-}
-
-/// Who answers where. Packages stand before tombstones, and a newer tombstone before an older one.
-fn mounts(
-    prev: &TenantSnapshot,
-    packages: &imbl::OrdMap<PackageId, Arc<PackageView>>,
-    removed: &std::collections::BTreeMap<PackageId, Removed>,
-    changed: &BTreeSet<PackageId>,
-) -> imbl::HashMap<Arc<str>, Mount> {
-    let mut mounts = prev.mounts.clone();
-    for (path, mount) in &prev.mounts {
-        let stays = match &mount.owner {
-            MountOwner::Package(view) => !changed.contains(&view.id),
-            MountOwner::Removed(_) => false,
+            navigation,
         };
-        if !stays {
-            mounts.remove(path);
-        }
+        next.bury(prev, &inventory.removed, &mut changed);
+        next.mount(prev, &changed);
+        next
     }
-    for view in packages.values() {
-        if view.mount.is_empty() || view.mount.starts_with('/') {
-            let path = &view.mount;
-            if !mounts.contains_key(path) && !effective::is_link(&view.manifest) {
-                let owner = MountOwner::Package(Arc::clone(view));
-                mounts.insert(
-                    Arc::clone(path),
-                    Mount {
-                        path: Arc::clone(path),
-                        owner,
-                    },
-                );
+
+    /// Most segments that any mount has.
+    pub(super) fn depth(&self) -> usize {
+        self.levels.get_max().map_or(0, |(depth, _)| *depth)
+    }
+
+    /// Takes over what is gone; packages whose trace changed join `changed`.
+    fn bury(
+        &mut self,
+        prev: &Self,
+        removed: &BTreeMap<PackageId, Removed>,
+        changed: &mut BTreeSet<PackageId>,
+    ) {
+        for (id, (path, removal)) in &prev.gone {
+            let stays = !self.packages.contains_key(id)
+                && removed.get(id).is_some_and(|now| {
+                    now.removed_at == removal.at
+                        && now.name == removal.name
+                        && now.removed_by == removal.by
+                        && effective::normalise_mount(&now.mount) == **path
+                });
+            if !stays {
+                self.gone.remove(id);
+                changed.insert(id.clone());
             }
         }
-    }
-    for (id, gone) in removed {
-        if packages.contains_key(id) || !gone.mount.starts_with('/') {
-            continue;
-        }
-        let path: Arc<str> = effective::normalise_mount(&gone.mount).into();
-        let free = match mounts.get(&path).map(|mount| &mount.owner) {
-            None => true,
-            Some(MountOwner::Package(_)) => false,
-            Some(MountOwner::Removed(other)) => other.at < gone.removed_at,
-        };
-        if free {
+        for (id, gone) in removed {
+            let shown = !self.packages.contains_key(id) && gone.mount.starts_with('/');
+            if !shown || self.gone.contains_key(id) {
+                continue;
+            }
             let removal = Removal {
                 package: id.clone(),
                 name: gone.name.clone(),
                 by: gone.removed_by.clone(),
                 at: gone.removed_at,
             };
-            let owner = MountOwner::Removed(Arc::new(removal));
-            mounts.insert(Arc::clone(&path), Mount { path, owner });
+            let path = effective::normalise_mount(&gone.mount).into();
+            self.gone.insert(id.clone(), (path, Arc::new(removal)));
+            changed.insert(id.clone());
         }
     }
-    mounts
+
+    /// Where `id` wants to answer.
+    fn claim(&self, id: &PackageId) -> Option<&Arc<str>> {
+        match self.packages.get(id) {
+            Some(view) => {
+                let local = view.mount.is_empty() || view.mount.starts_with('/');
+                (local && !effective::is_link(&view.manifest)).then_some(&view.mount)
+            }
+            None => self.gone.get(id).map(|(path, _)| path),
+        }
+    }
+
+    /// Decides anew who answers at the paths that changed packages had or have. No other path is looked at.
+    fn mount(&mut self, prev: &Self, changed: &BTreeSet<PackageId>) {
+        let mut claims = BTreeMap::<Arc<str>, BTreeSet<PackageId>>::new();
+        for id in changed {
+            for path in [prev.claim(id), self.claim(id)].into_iter().flatten() {
+                let standing = || match self.mounts.get(path) {
+                    Some(mount) => mount.claimants(),
+                    None => BTreeSet::new(),
+                };
+                claims
+                    .entry(Arc::clone(path))
+                    .or_insert_with(standing)
+                    .insert(id.clone());
+            }
+        }
+        for (path, mut ids) in claims {
+            ids.retain(|id| self.claim(id) == Some(&path));
+            let owner = self.owner(&ids);
+            let before = self.mounts.contains_key(&path);
+            if before != owner.is_some() {
+                self.count(segments(&path), owner.is_some());
+            }
+            let Some(owner) = owner else {
+                self.mounts.remove(&path);
+                continue;
+            };
+            let mount = Mount {
+                others: ids.into_iter().filter(|id| id != owner.id()).collect(),
+                path: Arc::clone(&path),
+                owner,
+            };
+            self.mounts.insert(path, mount);
+        }
+    }
+
+    /// Packages stand before what is gone, the first by id before the others, and what went last before what
+    /// went earlier.
+    fn owner(&self, ids: &BTreeSet<PackageId>) -> Option<MountOwner> {
+        if let Some(view) = ids.iter().find_map(|id| self.packages.get(id)) {
+            return Some(MountOwner::Package(Arc::clone(view)));
+        }
+        let gone = ids.iter().filter_map(|id| self.gone.get(id));
+        gone.map(|(_, removal)| removal)
+            .reduce(|a, b| if b.at > a.at { b } else { a })
+            .map(|removal| MountOwner::Removed(Arc::clone(removal)))
+    }
+
+    /// One mount more, or one less, at this depth.
+    fn count(&mut self, depth: usize, more: bool) {
+        let now = self.levels.get(&depth).copied().unwrap_or(0);
+        match if more { now + 1 } else { now.saturating_sub(1) } {
+            0 => self.levels.remove(&depth),
+            count => self.levels.insert(depth, count),
+        };
+    }
+}
+
+impl Mount {
+    fn claimants(&self) -> BTreeSet<PackageId> {
+        let others = self.others.iter().cloned();
+        others.chain([self.owner.id().clone()]).collect()
+    }
+}
+
+impl MountOwner {
+    fn id(&self) -> &PackageId {
+        match self {
+            Self::Package(view) => &view.id,
+            Self::Removed(removal) => &removal.package,
+        }
+    }
+}
+
+fn segments(path: &str) -> usize {
+    path.bytes().filter(|byte| *byte == b'/').count()
 }
 
 /// The navigation of everybody, in order. Entries of packages that did not change are shared, not rebuilt.

@@ -46,7 +46,7 @@ impl TenantSnapshot {
     /// A path below a removed package that a page of a living one answers is that page's.
     pub fn lookup(&self, method: Method, path: &str) -> Lookup<'_> {
         let path = path.trim_end_matches('/');
-        let mut end = end_of_segments(path, self.depth);
+        let mut end = end_of_segments(path, self.depth());
         let mut gone = None;
         loop {
             match self.mounts.get(&path[..end]).map(|mount| &mount.owner) {

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use portico_package::{PackageId, Version, VersionRange, manifest::Method};
-use portico_plan::{Inventory, TenantSnapshot, Verb, inventory::State, plan::Action};
+use portico_plan::{
+    Inventory, TenantSnapshot, Verb,
+    inventory::{Removed, State},
+    plan::Action,
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -188,6 +192,53 @@ proptest! {
         for path in paths {
             let expected = naive(&model, &gone, &path);
             prop_assert_eq!(found(&snapshot, Method::Get, &path), expected, "{}", path);
+        }
+    }
+
+    /// Also where packages move, share a path, or stand where another was.
+    #[test]
+    fn a_snapshot_with_changes_is_one_compiled_anew(
+        steps in prop::collection::vec((0..5_usize, 0..4_usize, 0..3_u8, 0..4_i64), 1..25),
+    ) {
+        const PATHS: [&str; 4] = ["/a", "/b", "/a/b", "/b/c/d"];
+        let mut template = world();
+        for name in &NAMES[..5] {
+            template = template.has(package(name, "1.0.0"));
+        }
+        let template = template.inventory.installed;
+        let mut inventory = world().inventory;
+        let mut snapshot = TenantSnapshot::compile(&inventory);
+        for (who, path, what, at) in steps {
+            let name = id(NAMES[who]);
+            inventory.generation += 1;
+            if what == 0 {
+                inventory.installed.remove(&name);
+                inventory.removed.insert(name, Removed {
+                    name: NAMES[who].to_owned(),
+                    version: "1.0.0".parse().expect("a version"),
+                    mount: PATHS[path].to_owned(),
+                    removed_by: "ada".to_owned(),
+                    removed_at: at,
+                });
+            } else {
+                let mut installed = template[&name].clone();
+                installed.mount = PATHS[path].to_owned();
+                installed.generation = inventory.generation;
+                installed.state = if what == 1 { State::Ready } else { State::Disabled };
+                inventory.installed.insert(name.clone(), installed);
+                if at == 0 {
+                    inventory.removed.remove(&name);
+                }
+            }
+            let compiled = TenantSnapshot::compile(&inventory);
+            snapshot = TenantSnapshot::apply(&snapshot, &inventory);
+            prop_assert_eq!(&compiled.navigation, &snapshot.navigation);
+            for path in PATHS {
+                for path in [path.to_owned(), format!("{path}/x"), format!("{path}/b/c/d/e")] {
+                    let shown = format!("{:?}", snapshot.lookup(Method::Get, &path));
+                    prop_assert_eq!(format!("{:?}", compiled.lookup(Method::Get, &path)), shown);
+                }
+            }
         }
     }
 }
