@@ -9,6 +9,7 @@ import { listen, newContext, out, startBrowser } from "./lib/browser.mjs";
 import { run } from "./lib/cases.mjs";
 import "./tests/journey.mjs";
 import "./tests/dialog.mjs";
+import "./tests/undo.mjs";
 import "./tests/keyboard.mjs";
 import "./tests/attacks.mjs";
 import "./tests/looks.mjs";

@@ -36,8 +36,8 @@ export default async function approve(shell, asked) {
   let operation, seen = true;
   dialog.addEventListener("close", () => { seen = false; });
 
-  const request = { verb: asked.verb, microsite_id: id, version: asked.version || undefined, registry: asked.registry || undefined, requested_by: requester };
-  let name = id;
+  const request = { verb: asked.verb, microsite_id: id, version: asked.version || undefined, registry: asked.registry || undefined, config: asked.config, requested_by: requester };
+  let name = id, config;
   try {
     showPlan(await api("/microsites/plan", { method: "POST", body: request }));
   } catch (problem) {
@@ -195,10 +195,11 @@ export default async function approve(shell, asked) {
     const before = [...footer.children];
     footer.replaceChildren(el("span", { class: "push" }, el("button", { type: "button", class: "button primary", disabled: true }, verb.doing + "…")));
     heading.focus();
+    if (asked.verb === "uninstall") config = await settings();
     try {
       const answer = await api(path, {
         method: verb.method ?? "POST", headers: { prefer: "respond-async", "idempotency-key": shell.once() },
-        body: { ...(asked.verb === "install" && { microsite_id: id, registry: request.registry }), version: request.version, requested_by: requester, approve: approved, lock: plan.lock },
+        body: { ...(asked.verb === "install" && { microsite_id: id, registry: request.registry }), version: request.version, config: request.config, requested_by: requester, approve: approved, lock: plan.lock },
       });
       await follow(answer.id ? answer : { id: answer.operation_id, steps: [], state: answer.operation_id ? "running" : "succeeded", ...answer }, main);
     } catch (problem) {
@@ -254,19 +255,39 @@ export default async function approve(shell, asked) {
     }
   }
 
+  /** What a package that goes was set to, so that Undo can ask for the same. */
+  async function settings() {
+    try {
+      const found = (await api("/microsites/" + id)).installed?.config;
+      return found && Object.keys(found).length ? found : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The reverse of what was done, as a plan that a person reads and approves: Undo grants nothing by itself. */
+  function reverse(main) {
+    const back = { uninstall: "install", upgrade: "rollback", rollback: "upgrade" }[asked.verb];
+    const version = asked.verb === "uninstall" ? main?.from ?? main?.version : main?.from;
+    if (!back || !version) return null;
+    return () => approve(shell, { verb: back, microsite_id: id, version, registry: back === "install" ? main.registry : undefined, config, package: requester });
+  }
+
   function succeeded(main) {
+    const back = reverse(main);
     if (!seen || /^(disable|enable|uninstall)$/.test(asked.verb)) {
       close();
       const undo = { disable: "enable", enable: "disable" }[asked.verb];
-      return shell.toast(`${name} ${verb.done}.`, undo ? "Undo" : asked.verb === "uninstall" ? null : `Open ${name}`, undo
+      return shell.toast(`${name} ${verb.done}.`, undo ? "Undo" : back ? "Undo" : `Open ${name}`, undo
         ? async () => { try { await api(`/microsites/${id}/${undo}`, { method: "POST", body: {} }); } catch (problem) { shell.toast(problem.detail ?? problem.title); } }
-        : () => shell.visit(main.mount));
+        : back ?? (() => shell.visit(main.mount)));
     }
     heading.textContent = `${name} ${verb.done}`;
     says.textContent = heading.textContent;
     body.prepend(note("ok", "signed", asked.verb === "install" ? "It is in the navigation of every open browser." : `Version ${main?.version} serves now.`));
     const link = main && /^\//.test(main.mount) && el("a", { class: "button primary", href: main.mount, click: (event) => { if (event.metaKey || event.ctrlKey) return; event.preventDefault(); close(); shell.visit(main.mount); } }, `Open ${name}`);
-    footer.replaceChildren(el("span", { class: "push" }, cancel("Close"), link));
+    const undone = back && el("button", { type: "button", class: "button quiet", click: () => { close(); back(); } }, "Undo");
+    footer.replaceChildren(undone || "", el("span", { class: "push" }, cancel("Close"), link));
     (link || heading).focus();
   }
 
